@@ -26,6 +26,8 @@ from benchmarks.tables import figure, megabytes, table
 
 _DISTINCT = 512
 _IN_A_SHARD = 10_000
+_PX = 64
+"""Size of the pictures, and at which the network sees them: so a million take an hour, not a day."""
 _LEARNED = 400
 _COMPARED = 4_096
 """Pictures of which the outcome of one process on one core is compared, beside the workers' of all."""
@@ -73,7 +75,8 @@ def section(scale: Scale, folder: Path) -> str:
     )
     return (
         f"## Cluster\n\n{scale.clustered:,} made pictures of 64 × 64 pixels in WebDataset shards of {_IN_A_SHARD:,}, "
-        f"{_DISTINCT} of them different to the eye and all of them files of their own; a unit space on Lite0. One "
+        f"{_DISTINCT} of them different to the eye and all of them files of their own; a unit space on Lite0 that "
+        f"sees them at {_PX} pixels. One "
         "process with all cores, and workers of Ray on one core each. The sum over processes counts pages that they "
         "share once for each of them.\n\n"
         + table(head, rows)
@@ -95,7 +98,12 @@ def write(folder: str, pictures: int) -> Figures:
     from kenpin.training import train
 
     train(
-        "mahalanobis", data=str(Path(folder) / "learned"), out=str(Path(folder) / "run"), report=False, limit="quantile"
+        "mahalanobis",
+        data=str(Path(folder) / "learned"),
+        out=str(Path(folder) / "run"),
+        report=False,
+        limit="quantile",
+        picture_px=_PX,
     )
     return {}
 
@@ -161,7 +169,13 @@ def _work(place: Path, work: str, cluster: Any, shards: str = "shards", name: st
         held = [None if number % 100 else "validation" for number in range(len(data))]
         parts = data.with_splits(["train" if split is None else split for split in held])
         by: dict[str, Any] = {} if cluster is None else {"cluster": "local"}
-        options: dict[str, Any] = {"data": "-", "dataset": parts, "limit": "chi-square", "report": False}
+        options: dict[str, Any] = {
+            "data": "-",
+            "dataset": parts,
+            "limit": "chi-square",
+            "report": False,
+            "picture_px": _PX,
+        }
         train("mahalanobis", out=str(out), overwrite=True, **options, **by)
 
 

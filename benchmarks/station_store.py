@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,7 @@ def questions(store: Store, parts: int) -> dict[str, Callable[[], object]]:
     from kenpin.station.store.exporting import csv_pieces
     from kenpin.station.store.filtering import PartFilter
     from kenpin.station.store.marks import marks_in
+    from kenpin.station.store.views import views_in
 
     middle_us = _BEGAN_US + parts // 2 * _EVERY_US
     behind = queries.Cursor(middle_us, parts)
@@ -121,7 +123,8 @@ def questions(store: Store, parts: int) -> dict[str, Callable[[], object]]:
         return reading(lambda connection: queries.count(connection, asked))
 
     def first_row(asked: PartFilter) -> Callable[[], object]:
-        return lambda: [*zip(range(2), csv_pieces(queries.stream(store, asked), marks_in(store)), strict=False)]
+        pieces = partial(csv_pieces, marks_of=marks_in(store), views_of=views_in(store))
+        return lambda: [*zip(range(2), pieces(queries.stream(store, asked)), strict=False)]
 
     product = ProductSettings()
     watching = Watching(store, lambda _: product)

@@ -210,9 +210,12 @@ def test_the_command_draws_and_writes(explained: Any, tmp_path: Path, capsys: py
     said = capsys.readouterr()
     assert status == 1
     assert "no.png" in said.err
-    shown = [line.split("\t")[2] for line in said.out.splitlines()]
-    assert [words for words in shown if "px²" not in words] == ["distance from good parts"] * 2
-    assert len(shown) > 2, "the scratches are regions of their own"
+    rows = [line.split("\t")[1:] for line in said.out.splitlines()]
+    told = {name: [words for row, words in rows if row == name] for name in ("region", "items", "layers")}
+    assert [words for row, words in rows if row not in told] == ["distance from good parts"] * 2
+    assert told["region"], "the scratches are regions of their own"
+    for words, prediction in zip(told["items"], load_predictor(run).predict_files(pictures), strict=True):
+        assert words.split()[0] == next(iter(prediction.contributions or {}))
     assert sorted(path.name for path in out.iterdir()) == ["0001-500.png", "0002-501.png"]
     with np.load(array, allow_pickle=False) as arrays:
         predictor = load_predictor(run)
@@ -288,7 +291,7 @@ def test_a_run_keeps_its_own_channels(explained: Any, tmp_path: Path, monkeypatc
     """Another version of NumPy could draw others."""
     paths = [path for path, _ in _scratched(tmp_path, 2)]
     before = [said.distance for said in load_predictor(explained("some-channels")).predict_files(paths)]
-    monkeypatch.setattr(patch_inspector, "_choice", lambda channels, items: np.arange(items))
+    monkeypatch.setattr(patch_inspector, "chosen_channels", lambda channels, items: np.arange(items))
     after = [said.distance for said in load_predictor(explained("some-channels")).predict_files(paths)]
     assert after == pytest.approx(before, rel=1e-4)
 

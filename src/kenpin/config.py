@@ -9,9 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import (
     AfterValidator,
     Field,
+    field_validator,
     model_validator,
 )
 
+from kenpin.regions.by_picture import as_kept, is_by_picture
+from kenpin.regions.region import scale_of
 from kenpin.runtime.engines import EngineName
 from kenpin.strict_options import InGroup, OptionGroup, StrictOptions
 
@@ -136,7 +139,7 @@ class TrainOptions(DecisionOptions):
         return frozenset()
 
 
-VIEW = ("align", "object", "roi", "tile_px")
+VIEW = ("align", "object", "roi", "roi_default", "tile_px")
 """Options that say what of pictures is looked at."""
 
 
@@ -148,7 +151,13 @@ class ViewOptions(TrainOptions):
     roi: str | None = Field(
         None,
         description="Region of interest: a mask picture, white where it is to be looked at, as large as the pictures "
-        "or in their proportions.",
+        "or in their proportions. By picture: a folder of masks that are named as the pictures, or column:NAME, a "
+        "column of the data set with mask files or polygons [[x, y], ...].",
+    )
+    roi_default: str | None = Field(
+        None,
+        description="Region of pictures that `roi` by picture has none for: a mask picture, or whole; by default they "
+        "are refused.",
     )
     align: str | None = Field(
         None,
@@ -159,7 +168,11 @@ class ViewOptions(TrainOptions):
         "none",
         description="Look at the part alone: what is brighter, or darker, than the border of its picture (brightness).",
     )
-
+    px_per_mm: tuple[float, ...] | None = Field(
+        None,
+        description="Pixels a millimetre of the pictures as they are taken; given twice, across and down. Kept with "
+        "the run, whose regions are then measured in mm too.",
+    )
     tile_px: int | None = Field(
         None,
         ge=16,
@@ -170,10 +183,40 @@ class ViewOptions(TrainOptions):
         0.25, ge=0, le=0.75, description="Share of its side that a tile has in common with the next, at least."
     )
 
+    @field_validator("px_per_mm")
+    @classmethod
+    def _is_a_scale(cls, numbers: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        scale_of(numbers)
+        return numbers
+
+    @field_validator("roi")
+    @classmethod
+    def _folder_is_told(cls, roi: str | None) -> str | None:
+        return None if roi is None else as_kept(roi)
+
+    @model_validator(mode="after")
+    def _default_is_of_regions(self) -> Self:
+        if self.roi_default is not None and not is_by_picture(self.roi):
+            raise ValueError(
+                "`roi_default` goes with a `roi` by picture, a folder of masks or column:NAME; leave it out."
+            )
+        return self
+
     @property
     def has_view(self) -> bool:
         """Whether anything but pictures as they are is looked at."""
         return self.first_set(VIEW) is not None
+
+    @field_validator("object", mode="before")
+    @classmethod
+    def _features_are_of_maps(cls, value: Any) -> Any:
+        """What one family alone can do is refused with the reason."""
+        if value == "features" and value not in get_args(cls.model_fields["object"].annotation):
+            raise ValueError(
+                "features finds the part among the cells of good parts, of which this family learns nothing; take "
+                "brightness, or train mahalanobis with `where`."
+            )
+        return value
 
     @model_validator(mode="after")
     def _overlap_is_of_tiles(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +18,10 @@ from kenpin.data.reading.names import name_of_file
 from kenpin.drawing import draw_maps
 from kenpin.errors import ImageError, OptionError
 from kenpin.files import new_file
-from kenpin.models.contract import Explained, OnError
-from kenpin.models.explaining import maps_of
+from kenpin.models.contract import Explained, Localised, OnError
+from kenpin.models.explaining import map_and_prediction, maps_of
 from kenpin.predictor import Predictor
-from kenpin.records import Example, ImageSource, Map
+from kenpin.records import Example, ImageSource, Map, Prediction
 from kenpin.regions import DefectRegion, regions_of_map
 from kenpin.regions.region import PxPerMm
 
@@ -35,6 +35,8 @@ class Explanation:
     maps: tuple[Map, ...]
     regions: tuple[DefectRegion, ...] = ()
     """Regions of its maps, where they were asked for; the largest first."""
+    prediction: Prediction | None = None
+    """Where the map gives the score: the prediction, with the shares of items and layers in it."""
 
 
 def explain(
@@ -65,6 +67,10 @@ def explain(
                 raise
             on_error(example, error)
             continue
+        if isinstance(inspector, Localised) and way is None and label is None:
+            shown, prediction = map_and_prediction(inspector, picture, example)
+            yield Explanation(example.id, picture, shown, prediction=prediction)
+            continue
         (maps,) = maps_of(inspector, [picture], [example], way, label)
         yield Explanation(example.id, picture, maps)
 
@@ -92,6 +98,16 @@ def with_regions(explanation: Explanation, cut: float, px_per_mm: PxPerMm | None
     """The explanation with the regions in which its maps reach the cut. Raises ShapeError for no finite one."""
     found = [region for map_ in explanation.maps for region in regions_of_map(map_, cut, px_per_mm)]
     return replace(explanation, regions=tuple(sorted(found, key=lambda region: -region.area_px)))
+
+
+def told_shares(shares: Mapping[str, float], score: float, most: int | None = None) -> str:
+    """Shares of a score, the largest first, in percent of it; most: how many are told.
+
+    >>> told_shares({"stage4": 1.0, "stage6": 3.0}, 4.0)
+    'stage6 75 %, stage4 25 %'
+    """
+    told = sorted(shares.items(), key=lambda item: -item[1])[:most]
+    return ", ".join(f"{name} {round(100 * share / score)} %" for name, share in told)
 
 
 def write_drawings(

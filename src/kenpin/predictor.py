@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -18,6 +19,7 @@ from kenpin.errors import OptionError, RunError, check_training_installed, first
 from kenpin.files import partial_folder
 from kenpin.hub.fetching import fetch, folder_of, origin_of
 from kenpin.models import get_family
+from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import (
     Inspector,
     Judge,
@@ -28,16 +30,20 @@ from kenpin.models.contract import (
     ReadsTables,
 )
 from kenpin.models.outputs import Outputs, vectors_of
-from kenpin.models.package import is_package, open_package
+from kenpin.models.package import RUN, is_package, open_package
 from kenpin.models.passing import decode, engine_of, network_of, outputs_of
 from kenpin.models.tables import open_table_run
+from kenpin.quality.calibration import least_score
 from kenpin.quality.part_verdicts import SeenView, judge_part
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json
+from kenpin.regions import DefectRegion, regions_of_detections, regions_of_map
+from kenpin.regions.region import PxPerMm
 from kenpin.run.layout import RECORD
 from kenpin.run.lineage import read_lineage
 from kenpin.run.record import RunRecord
+from kenpin.run.scale import scale_kept
 from kenpin.runtime.engines import EngineName, chosen_engine
 from kenpin.targets import Target
 from kenpin.views import PartViews
@@ -72,6 +78,8 @@ class Predictor:
         parts = None if record is None else record.parts
         self.views = None if parts is None else from_json(PartViews, parts, f"{RECORD}: parts")
         """The views by which it judges parts; None where it judges each picture by itself."""
+        self.px_per_mm: PxPerMm | None = None
+        """Pixels a millimetre that the run or package keeps, across and down; None where none were given."""
         self.undecided = undecided
         """A sentence on why it gives no verdicts, where it is not the run as it ships."""
         self.origin = origin
@@ -101,7 +109,9 @@ class Predictor:
         if not isinstance(self.model, Promptable):
             raise OptionError("option `prompt`: this run's model reads no words; take a run of a language model.")
         asked = self.model.prompted(prompt, max_new_tokens)
-        return Predictor(asked, None, self.record, self.lineage, self.target, self.undecided, self.origin)
+        predictor = Predictor(asked, None, self.record, self.lineage, self.target, self.undecided, self.origin)
+        predictor.px_per_mm = self.px_per_mm
+        return predictor
 
     @overload  # a path is that of a picture
     def predict(self, pictures: Picture, /) -> Prediction: ...  # type: ignore[overload-overlap]
@@ -208,6 +218,35 @@ class Predictor:
             return None
         return self.model.fails_on_map(self.threshold)
 
+    @property
+    def regions_from(self) -> float | None:
+        """Number of its map, or score of its boxes before calibration, from which a part fails; None where none
+        decides."""
+        if self.threshold is None or not self.target.locates:
+            return self.fails_on_map
+        calibration = self.model.calibration if isinstance(self.model, CalibratedPictures) else None
+        cut = self.threshold.fail_from
+        return cut if calibration is None else least_score(calibration, cut)
+
+    def measured_files(
+        self, paths: Iterable[str | Path], *, px_per_mm: PxPerMm | None = None, on_error: OnError | None = None
+    ) -> Iterator[tuple[Prediction, tuple[DefectRegion, ...] | None]]:
+        """As `predict_files`, each prediction with the regions against the part, the largest first, in mm too where a
+        scale is given; None where the run has no map or boxes, or no number from which these fail."""
+        cut = self.regions_from
+        finite = cut is not None and math.isfinite(cut)
+        for examples, outputs in self._outputs(of_files(paths), None, on_error, None):
+            for row, (example, prediction) in enumerate(
+                zip(examples, decode(self.model, outputs, examples), strict=True)
+            ):
+                size_wh = example.size_wh or displayed_size(example.image)
+                regions: tuple[DefectRegion, ...] | None = None
+                if prediction.detections is not None and (finite or cut is None):
+                    regions = regions_of_detections(prediction.detections, size_wh, cut, px_per_mm)
+                elif cut is not None and finite and isinstance(self.model, Localised):
+                    regions = regions_of_map(self.model.map_of(outputs["map"][row], size_wh), cut, px_per_mm)
+                yield prediction, regions
+
     def localise(self, dataset: DataSource, **settings: Any) -> Iterator[tuple[Example, Map]]:
         """Each example with the map that its score is read off; `settings` as for `predict`.
 
@@ -234,8 +273,12 @@ class Predictor:
             from kenpin.data.loading import load_dataset
 
             return chain.from_iterable(self._predictions(load_dataset(path), **settings) for path in paths)
-        examples = (Example(id=str(path), image=ImageSource(path=str(path))) for path in paths)
-        return self._predictions(Dataset.from_examples(examples), **settings)
+        return self._predictions(of_files(paths), **settings)
+
+
+def of_files(paths: Iterable[str | Path]) -> Dataset:
+    """Picture files as a data set without labels; their paths are their ids."""
+    return Dataset.from_examples(Example(id=str(path), image=ImageSource(path=str(path))) for path in paths)
 
 
 def _as_dataset(source: DataSource) -> Dataset:
@@ -276,7 +319,9 @@ def load_predictor(
     where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
     target = get_family(record.family).target
-    return Predictor(inspector, threshold, record, read_lineage(folder), target, origin=origin_of(folder))
+    predictor = Predictor(inspector, threshold, record, read_lineage(folder), target, origin=origin_of(folder))
+    predictor.px_per_mm = scale_kept(folder, record.options)
+    return predictor
 
 
 def load(
@@ -302,7 +347,9 @@ def _of_package(folder: Path, device: str | None, checkpoint: str | int | Path |
     if checkpoint is not None:
         raise OptionError(f"option `checkpoint`: {folder} is a package, which has none; take the run it was made from.")
     package = open_package(folder, device, engine)
-    return _judging(folder, package.judge, package.run, package.target)
+    predictor = _judging(folder, package.judge, package.run, package.target)
+    predictor.px_per_mm = scale_kept(folder / RUN, package.run.options)
+    return predictor
 
 
 def _judging(folder: Path, model: Judge, record: RunRecord, target: Target) -> Predictor:
@@ -316,7 +363,7 @@ def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predicto
 
     inspector, record = restore_checkpoint(run, wanted, engine)
     inspector.module.to(device).eval()
-    return Predictor(
+    predictor = Predictor(
         inspector,
         record=record,
         lineage=read_lineage(run if run.is_dir() else partial_folder(run)),
@@ -324,6 +371,8 @@ def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predicto
         undecided=f"{checkpoint_of(run, wanted)}: threshold and calibration of a run belong to its final "
         "weights, so no picture passes or fails by a checkpoint.",
     )
+    predictor.px_per_mm = scale_kept(run, record.options)
+    return predictor
 
 
 def best_device(wanted: str | None) -> Any:

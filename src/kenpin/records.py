@@ -115,7 +115,7 @@ class Detections(Shown):
         for name in ("labels", "scores", "segments", "crowd", "outlines"):
             values = getattr(self, name)
             if values is not None and len(values) != count:
-                raise ShapeError(f"Detections: {len(values)} {name} for {counted(count, 'box')}; give one to each box.")
+                raise ShapeError(f"Detections: {len(values)} {name} for {counted(count, 'box')}; give one for each.")
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy_px)
@@ -230,7 +230,9 @@ class Prediction(Shown):
     distance: float | None = None
     """Squared Mahalanobis distance over the number of items, D²/k."""
     contributions: Mapping[str, float] | None = None
-    """The largest shares of D²/k, by item."""
+    """The largest shares of D²/k, by item; where a map gives the score, of the cell that decides."""
+    layer_contributions: Mapping[str, float] | None = None
+    """The shares of D²/k by layer of the network, which add up to it; None where the items are of one layer."""
     text: str | None = None
     """A language model's raw answer."""
     rejected: tuple[str, ...] = ()

@@ -220,7 +220,8 @@ def test_boxes_of_a_detector_are_regions_from_its_threshold_on(runs: Path, parts
     run = load_run("boxes", _policy(runs, []).runs["distance"], None, "auto")
     run.predictor.target = Target.BOXES
     run.predictor.model = object()  # type: ignore[assignment]  # no map: its answer alone is looked at
-    detector = PolicyRun("boxes", run.predictor, run.record, Threshold(0.5, None, "set"), "v", run.folder)
+    run.predictor.threshold = Threshold(0.5, None, "set")
+    detector = PolicyRun("boxes", run.predictor, run.record, run.predictor.threshold, "v", run.folder)
     policy = Policy.from_mapping({"runs": {"boxes": "run"}, "rules": ["FAIL if region of boxes"], "px_per_mm": 2})
     path = parts / "ok" / "000.png"
     status = path.stat()

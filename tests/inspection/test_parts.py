@@ -14,7 +14,6 @@ import pytest
 from kenpin.data.loading import load_dataset
 from kenpin.data.part_names import NameForm
 from kenpin.errors import OptionError
-from kenpin.export import export_package
 from kenpin.finished_run import Run
 from kenpin.inspection import Line, PartRecord, Policy, read_records
 from kenpin.inspection.gathering import inspect_parts
@@ -22,8 +21,6 @@ from kenpin.inspection.journal import JOURNAL, write_parquet
 from kenpin.inspection.pictures import NamedPictures
 from kenpin.inspection.watching import WatchedFolder
 from kenpin.records import Verdict
-from kenpin.station.folder import StationFolder
-from kenpin.station.versions.installing import install_version
 from tests.commands import Run as Command
 from tests.part_pictures import FORM, VIEWS, draw_parts, trained
 from tests.training.test_by_part import parts, run
@@ -230,12 +227,3 @@ def test_records_of_pictures_have_no_views(parts: Path, tmp_path: Path) -> None:
         records = [line.judge(path.name, path.read_bytes()) for path in paths]
     assert all(not record.views and record.answers[0].view is None for record in records)
     assert all(before.picture_hash != after.picture_hash for before, after in pairwise(records))
-
-
-def test_a_station_refuses_runs_of_parts_by_several_pictures(run: Run, tmp_path: Path) -> None:
-    folder = StationFolder(tmp_path / "station")
-    for one in (run, export_package(run, tmp_path / "package", to="openvino")):
-        asked = Policy.from_mapping({"runs": {"pooled": str(one)}}, "made")
-        with pytest.raises(OptionError, match="judges parts by several pictures, and a station takes one a part"):
-            install_version(folder, "plates", 1, asked)
-        assert not folder.version("plates", 1).exists()

@@ -187,8 +187,6 @@ def replace_run(policy: Policy) -> Policy:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"rules": "FAIL if region of d > 0.8 mm²"}, "line 1: option `rules`: rule 'FAIL if region of d > 0.8 mm²'"),
-        ({"rules": "FAIL if region of d longer than 2 mm"}, "give `px_per_mm` in the policy or as `--px-per-mm`"),
         ({"rules": "FAIL if region of distance"}, "names a run `distance` that is not below `runs`"),
         ({"rules": "FAIL if region of d in seal"}, "give `places` with a box or a polygon of this name"),
         ({"rules": "FAIL if region of d in seel", "places": {"seal": BOX}}, "did you mean `seal`?"),
@@ -212,7 +210,6 @@ def replace_run(policy: Policy) -> Policy:
         ({"runs": {"d": {"run": "r", "decides": "rules"}}}, "run d decides by `rules`, and no rule is on its regions"),
         ({"runs": {"d": {"run": "r", "decides": "rule"}}}, "did you mean 'rules'?"),
         ({"runs": {"d": {"run": "r", "ignore_below": "small"}}}, "'small' does not begin with a number and a unit"),
-        ({"runs": {"d": {"run": "r", "ignore_below": "1 mm"}}}, "run d: `ignore_below` of 1 mm is in mm"),
         ({"runs": {"d": {"run": "r", "region_from": "high"}}}, "run d: option `region_from` is 'high'"),
     ],
 )  # fmt: skip
@@ -222,14 +219,6 @@ def test_a_policy_that_cannot_be_judged_by_is_refused(tmp_path: Path, values: di
     assert sentence in str(refused.value)
     assert str(refused.value).startswith(str(tmp_path / "policy.yaml"))
     assert "\n" not in str(refused.value)
-
-
-def test_a_scale_given_beside_the_policy_takes_the_place_of_its_own(tmp_path: Path) -> None:
-    file = tmp_path / "policy.yaml"
-    file.write_text("runs: {d: run}\nrules: FAIL if region of d > 0.8 mm²\n", "utf-8")
-    assert read_policy(file, px_per_mm=(20.0,)).scale == (20, 20)
-    with pytest.raises(OptionError, match="is no scale"):
-        read_policy(file, px_per_mm=(0.0,))
 
 
 def test_a_region_that_was_not_measured_in_mm_decides_nothing() -> None:

@@ -39,7 +39,7 @@ class _Windows(nn.Module):
 def test_a_network_that_moves_axes_is_converted(engine: str, tmp_path: Path) -> None:
     pytest.importorskip({"openvino": "openvino", "onnx": "onnxscript"}[engine])
     rows = torch.arange(3 * 8 * 12 * 5, dtype=torch.uint8).reshape(3, 8, 12, 5)
-    write_network(engine, _Windows(), rows[:1], tmp_path, "features")
+    write_network(engine, _Windows(), rows[:1], tmp_path, ["features"])
     network = load_network(engine, tmp_path / NETWORK_FILES[engine], threads=1)
     torch.testing.assert_close(torch.from_numpy(network(rows.numpy())["features"]), _Windows()(rows))
 
@@ -49,7 +49,7 @@ def test_an_engine_that_errs_is_noticed(engine: str, tmp_path: Path, monkeypatch
     pytest.importorskip({"openvino": "openvino", "onnx": "onnxscript"}[engine])
     monkeypatch.setattr(converting, "load_calls", lambda *_, **__: lambda rows: [rows.astype("f4").sum((1, 2)) * 1.01])
     with pytest.raises(RuntimeError, match="differ from torch's"):
-        write_network(engine, _Sums().eval(), torch.ones(1, 2, 3, 4), tmp_path, "features")
+        write_network(engine, _Sums().eval(), torch.ones(1, 2, 3, 4), tmp_path, ["features"])
 
 
 class _Sums(nn.Module):

@@ -19,6 +19,7 @@ from kenpin.errors import KenpinError, OptionError, UnitSpaceError
 from kenpin.export import export_package
 from kenpin.models.contract import Explained
 from kenpin.models.explaining import maps_of
+from kenpin.models.looked_at import looked_at
 from kenpin.models.mahalanobis.object_cells import ObjectCells, fit_object_cells, rolled_by_half
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, ImageSource
@@ -135,6 +136,16 @@ def _picture(seed: int, *, bad: bool = False, flat: bool = False) -> Image.Image
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
+def _where(seed: int) -> np.ndarray:
+    """Which pixels show the part."""
+    draw = np.random.default_rng(seed)
+    draw.normal(128, 40, (SIDE_PX, SIDE_PX))
+    left, top = draw.integers(40, 72, 2)
+    found = np.zeros((SIDE_PX, SIDE_PX), bool)
+    found[top : top + PART_PX, left : left + PART_PX] = True
+    return found
+
+
 def _data(folder: Path, *, flat: bool = False, held: str = "test") -> Dataset:
     """held: the split of those that are not learned from; `validation` decides, and nothing is fitted for each fold."""
     folder.mkdir()
@@ -179,8 +190,16 @@ def test_a_run_and_its_package_look_at_the_part_alone(where: str, held: str, tmp
         assert (_grid(judge, spoiled)[:2, :2] == 0).all(), "the farthest cell by far, were it looked at"
         assert scores[1] < 0.5 * scores[2]
         assert scores[2] > 1.5 * scores[0]
+    seen, there = looked_at(predictor.model, good), _where(50)
+    assert (seen & there).sum() > 0.6 * (seen | there).sum()
     ours, theirs = (_grid(one, bad) for one in (predictor, package))
     np.testing.assert_allclose(theirs, ours, rtol=0.02, atol=0.02)
+
+
+def test_two_good_parts_are_enough_of_which_each_is_judged_by_the_other(tmp_path: Path) -> None:
+    data = _data(tmp_path / "data").select([0, 1])
+    run = train("mahalanobis", data="-", dataset=data, out=tmp_path / "run", where="neighbours", **_OPTIONS)
+    assert (load_predictor(run).predict(np.asarray(_picture(51, bad=True))).defect_score or 0) > 0
 
 
 def test_pictures_without_a_part_are_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from kenpin.models.contract import Explained, Task
 from kenpin.models.explaining import maps_of
 from kenpin.models.joined_boxes import joined
 from kenpin.models.passing import decode, outputs_together
-from kenpin.models.tiles import stitched, tiling_of
+from kenpin.models.stitching import stitched
+from kenpin.models.tiles import tiling_of
 from kenpin.predictor import load_predictor
 from kenpin.records import Box, Detections, Example, ImageSource, Prediction
 from kenpin.runtime import version_of

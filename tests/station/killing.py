@@ -24,7 +24,7 @@ from kenpin.station.store.opening import open_store
 from kenpin.station.store.part_tables import PARTS
 from kenpin.station.trail import read_entries
 from kenpin.station.who.rights import Role
-from tests.station.load import Client, Part, Receiver, Reviewer
+from tests.station.load import Client, Part, Receiver, Reviewer, ViewsClient
 from tests.station.station_process import StationProcess
 
 _SINK_S = 60.0
@@ -70,10 +70,11 @@ def under_load(
     clients: int,
     store: str | None = None,
     environment: dict[str, str] | None = None,
+    by_views: bool = False,
     **settings: object,
 ) -> Iterator[Load]:
-    """A station that runs, with clients that send, a person who reviews, and a sink that is told. settings: further
-    ones. On leaving, all of them have ended in order."""  # fmt: skip
+    """A station that runs, with clients that send, a person who reviews, and a sink that is told. by_views: whether
+    parts come by two pictures; settings: further ones. On leaving, all of them have ended in order."""  # fmt: skip
     receiver = Receiver()
     receiver.start()
     everything = {"reviewed_passes": 0.2, "reviewed_fails": 0.2, "second_reviews": 0.0}
@@ -89,7 +90,8 @@ def under_load(
     token = station.add_token("camera", "submit")
     station.add_account("rei", Role.REVIEWER)
     with station:
-        senders = [Client(f"client{number}", station.port, token, pictures) for number in range(clients)]
+        kind = ViewsClient if by_views else Client
+        senders = [kind(f"client{number}", station.port, token, pictures) for number in range(clients)]
         load = Load(station, senders, Reviewer("rei", station.port), receiver)
         for thread in load.everybody:
             thread.start()
@@ -162,11 +164,13 @@ def reckon(load: Load) -> Reckoning:
     faults = [*load.faults, *(fault for one in load.everybody for fault in one.faults)]
     judged_at: dict[Part, str] = {}
     recorded: Counter[Part] = Counter()
+    contents = set[str]()
     for journal in sorted(folder.records.glob(f"*/*/{JOURNAL}")):
         for record in read_records(journal):
             part = part_key(record.id, record.picture_hash, record.picture_bytes, record.modified_ns)
             recorded[part] += 1
             judged_at[part] = record.judged_at
+            contents |= {view.picture_hash for view in record.views} or {record.picture_hash}
     with open_store(folder, load.station.store) as store, store.reading() as connection:
         rows = connection.execute(select(PARTS.c.id, PARTS.c.content, PARTS.c.key)).all()
     stored = Counter((row.id, row.content) for row in rows)
@@ -180,7 +184,7 @@ def reckon(load: Load) -> Reckoning:
         for part, at in answered.items()
         if judged_at.get(part, at) != at
     ]
-    faults += _pictures(folder, recorded) + _trails(folder, load.reviewer) + _verified(folder)
+    faults += _pictures(folder, contents) + _trails(folder, load.reviewer) + _verified(folder)
     told, told_again, of_sink = _sink(load, {(row.id, row.content): row.key for row in rows})
     return Reckoning(
         kills=load.kills,
@@ -196,9 +200,8 @@ def reckon(load: Load) -> Reckoning:
     )
 
 
-def _pictures(folder: StationFolder, recorded: Counter[Part]) -> list[str]:
+def _pictures(folder: StationFolder, contents: set[str]) -> list[str]:
     kept = KeptPictures(folder)
-    contents = {content for _, content in recorded}
     faults = [f"picture {one}: is not kept" for one in contents if hash_of(kept.read(one) or b"") != one]
     files = [path for path in folder.pictures.glob("*/*") if path.is_file() or path.name.startswith(".")]
     return faults + [f"{path}: is no picture of a part" for path in files if path.name not in contents]

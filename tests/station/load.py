@@ -64,13 +64,17 @@ class Client(threading.Thread):
                 self._send(caller, *chance.choice(sent))
         caller.close()
 
-    def _send(self, caller: Caller, id: str, picture: int) -> None:
+    def asked(self, id: str, picture: int) -> tuple[Part, str, bytes, str]:
+        """The part, and address, body and kind of the request that hands it in."""
         data = self.content(self.pictures[picture], id)
-        part = id, hash_of(data)
+        return (id, hash_of(data)), "/api/v1/parts", data, "application/octet-stream"
+
+    def _send(self, caller: Caller, id: str, picture: int) -> None:
+        part, path, body, kind = self.asked(id, picture)
         while True:
             began_s = time.perf_counter()
             try:
-                answer = caller.ask("POST", "/api/v1/parts", data, query={"id": id, "lot": "L-1"})
+                answer = caller.ask("POST", path, body, {"Content-Type": kind}, {"id": id, "lot": "L-1"})
             except BROKEN:
                 self.broken += 1
                 time.sleep(_AGAIN_S)
@@ -91,6 +95,24 @@ class Client(threading.Thread):
             if self.answered.setdefault(part, record["judged_at"]) != record["judged_at"]:
                 self.faults.append(f"{id}: was judged twice")
             return
+
+
+@dataclass(eq=False)
+class ViewsClient(Client):
+    """Sends parts by two pictures each, in any order."""
+
+    views: tuple[str, str] = ("side", "top")
+
+    def asked(self, id: str, picture: int) -> tuple[Part, str, bytes, str]:
+        files = {name: self.pictures[(picture + number) % len(self.pictures)] for number, name in enumerate(self.views)}
+        hashes = json.dumps([(name, hash_of(files[name])) for name in sorted(files)], ensure_ascii=False)
+        shuffled = [*files.items()] if picture % 2 else [*files.items()][::-1]
+        body = b"".join(
+            f'--x\r\nContent-Disposition: form-data; name="{name}"; filename="a.png"\r\n\r\n'.encode() + data + b"\r\n"
+            for name, data in shuffled
+        )
+        kind = "multipart/form-data; boundary=x"
+        return (id, hash_of(hashes.encode())), "/api/v1/parts/views", body + b"--x--\r\n", kind
 
 
 @dataclass(eq=False)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from kenpin.data.picture_files import hash_of
 from kenpin.errors import DatasetError, OptionError, RunError
 from kenpin.records import Detections, Verdict
-from kenpin.station.learning.data_sets import FROZEN, FrozenDataSet, ReviewedPart, freeze, load_frozen, read_frozen
+from kenpin.station.learning.data_sets import FROZEN, FrozenDataSet, freeze, load_frozen, read_frozen
 from kenpin.station.learning.doubts import doubts
+from kenpin.station.learning.reviewed import ReviewedPart
 from kenpin.station.learning.splitting import Split, SplitUnit, divide
 from kenpin.words import Texts
 from kenpin.words.recorded import translated

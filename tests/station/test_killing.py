@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kenpin.export import export_package
+from tests.part_pictures import draw_parts, trained
 from tests.station.killing import Reckoning, kill, reckon, under_load
 from tests.station.postgresql import MISSING, is_installed, running_server
 from tests.toy_runs import ToyRun
@@ -47,6 +48,23 @@ def test_a_killed_station_loses_no_part_and_judges_none_twice(
     with under_load(tmp_path / "station", policy, pictures, clients=3) as load:
         load.wait_for_answers(20)
         kill(load, 2, random.Random(1), longest_s=0.5)
+        load.station.wait_until_ready()
+        load.wait_for_answers(20)
+    found = reckon(load)
+    _is_whole(found)
+    assert found.broken > 0, "no client met a kill"
+    assert found.reviewed > 0
+
+
+def test_a_killed_station_loses_no_view_of_a_part(tmp_path: Path) -> None:
+    data = draw_parts(tmp_path / "data", 20, 6)
+    run = trained(data, tmp_path / "run", where="pooled")
+    export_package(run, tmp_path / "package", to="onnx")
+    (tmp_path / "policy.yaml").write_text("runs: {pooled: {run: package}}\n")
+    pictures = [path.read_bytes() for path in sorted(data.glob("*/*"))]
+    with under_load(tmp_path / "station", tmp_path / "policy.yaml", pictures, clients=3, by_views=True) as load:
+        load.wait_for_answers(20)
+        kill(load, 2, random.Random(4), longest_s=0.5)
         load.station.wait_until_ready()
         load.wait_for_answers(20)
     found = reckon(load)

@@ -28,7 +28,8 @@ from kenpin.inspection.record import Answer, PartRecord
 from kenpin.outlines import Outline
 from kenpin.records import Detections, ImageSource, Verdict
 from kenpin.station.arrival import Arrival
-from kenpin.station.learning.data_sets import DATA, ReviewedPart, freeze, load_frozen
+from kenpin.station.learning.data_sets import DATA, freeze, load_frozen
+from kenpin.station.learning.reviewed import ReviewedPart
 from kenpin.station.pages.marking import layers_of, marking_of
 from kenpin.station.pages.upright import shown_as_it_is
 from kenpin.station.reviewing.marks import (

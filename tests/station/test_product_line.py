@@ -19,6 +19,7 @@ from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
 from kenpin.station.folder import StationFolder
+from kenpin.station.intake.contract import OpenedPart
 from kenpin.station.intake.product_line import ProductLine
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.settings import Limits
@@ -35,9 +36,9 @@ class _Line(Line):
         self.records: dict[PartKey, PartRecord] = {}
         self.is_closed = False
 
-    def judged(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> Judged:
-        new = {picture.key: _record(picture, self.name) for picture in pictures}
-        return Judged(tuple(picture.key for picture in pictures), {}, new)
+    def judged(self, parts: Sequence[OpenedPart], *, sets_aside: bool = False) -> Judged:
+        new = {part.key: _record(part, self.name) for part in parts}
+        return Judged(tuple(part.key for part in parts), {}, new)
 
     def keep(self, judged: Judged) -> Durable:
         self._before()
@@ -67,7 +68,8 @@ class _Known:
             self._followed |= line.records
 
 
-def _record(picture: Opened, policy: str) -> PartRecord:
+def _record(part: OpenedPart, policy: str) -> PartRecord:
+    picture = part if isinstance(part, Opened) else part.whole(part.views[0])
     return PartRecord(
         picture.seen.id, picture.seen.id, picture.picture_hash, picture.seen.size_bytes, 0, None, Verdict.PASS, ("r",),
         picture.lot, policy, "0", "2026-01-01T00:00:00.000+00:00", 0.0,
@@ -129,12 +131,12 @@ def test_pictures_are_judged_while_records_are_written_and_each_part_once_in_ord
     looks: list[int] = []
 
     class Watched(_Line):
-        def judged(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> Judged:
+        def judged(self, parts: Sequence[OpenedPart], *, sets_aside: bool = False) -> Judged:
             assert may_look.wait(10)
-            looks.append(len(pictures))
+            looks.append(len(parts))
             if len(looks) == 2:
                 looks_again.set()
-            return super().judged(pictures)
+            return super().judged(parts)
 
     line, following = Watched("first", may_write.acquire), _Line("next")
     product = begin(line, _Known(line, following))

@@ -21,16 +21,19 @@ def predicted(
     path_of: dict[str, str],
     *,
     annotated: bool,
+    measure: Callable[[Iterable[str]], Iterable[Prediction]] | None = None,
 ) -> Iterator[tuple[Example | None, Prediction]]:
     """Predictions of pictures, or rows of tables; with what is annotated of them where they are of data sets.
 
-    path_of: takes the path of each picture whose id is not its path, where the path is not valid UTF-8.
+    path_of: takes the path of each picture whose id is not its path, where the path is not valid UTF-8; measure:
+    predicts picture files in place of the predictor.
     """
     from kenpin.data.files import picture_files
 
     if not annotated:
         files = paths if predictor.reads_tables else _remembered(islice(picture_files(paths), limit), path_of)
-        yield from ((None, one) for one in islice(predictor.predict_files(files, on_error=set_aside), limit))
+        answers = predictor.predict_files(files, on_error=set_aside) if measure is None else measure(files)
+        yield from ((None, one) for one in islice(answers, limit))
         return
     from kenpin.data.loading import load_dataset
     from kenpin.data.targets import annotated as with_boxes

@@ -16,9 +16,21 @@ PxPerMmOption = Annotated[
     Parameter(
         group=DATA,
         negative=(),
-        help="Pixels a millimetre of the pictures as they are taken; given twice, across and down.",
+        help="Pixels a millimetre of the pictures as they are taken; given twice, across and down; by default those "
+        "that the run, package or policy keeps.",
     ),
 ]
+
+
+def scale_in_force(typed: PxPerMm | None, kept: PxPerMm | None, keeper: str) -> PxPerMm | None:
+    """The typed scale, else the kept one; where they differ a sentence says so. keeper: what keeps it, as it was
+    named."""
+    from kenpin.cli import _show
+    from kenpin.regions.region import other_scale
+
+    if (sentence := other_scale(typed, kept, keeper)) is not None:
+        _show.say(f"kenpin: {sentence}")
+    return typed or kept
 
 
 def typed_scale(numbers: tuple[float, ...] | None) -> PxPerMm | None:

@@ -14,6 +14,7 @@ from kenpin.cli._cluster import ClusterOptions
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli._parts import By, tell_parts_by
 from kenpin.cli._reading import ReadOptions
+from kenpin.cli._regions import RoiOption, tell_regions
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
 from kenpin.plural import counted
@@ -38,6 +39,7 @@ class EvaluateOptions(ReadOptions, ClusterOptions):
         str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
     ] = None
     by: By = None
+    roi: RoiOption = None
     name: Annotated[
         str | None, Parameter(group=OUTPUT, help="Keep the evaluation in the run under this name, beside its own.")
     ] = None
@@ -101,6 +103,11 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
 
             predictor = ClusterPredictor(cluster, run, device=options.device, engine=options.engine)
         tell_parts_by(predictor, options.by, run)
+        if options.roi is not None and cluster is not None:
+            raise OptionError(
+                "option `--roi`: workers of a cluster look where the run itself does; leave one of them out."
+            )
+        tell_regions(predictor, options.roi)
         evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
     unit = "picture" if predictor.views is None else "part"
     measured_on = f"{counted(len(evaluation.judged), unit)}, split {evaluation.split}"

@@ -13,10 +13,14 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import MAPS, OUTPUT, REQUIRED
-from kenpin.cli._scale import PxPerMmOption, typed_scale
+from kenpin.cli._regions import RoiOption, tell_regions
+from kenpin.cli._scale import PxPerMmOption, scale_in_force, typed_scale
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
 from kenpin.records import Example
+
+_TOLD = 5
+"""Items, and layers, whose shares of a score are told, at most."""
 
 
 @Parameter(name="*")
@@ -40,6 +44,7 @@ class ExplainOptions:
     ] = None
     label: Annotated[str | None, Parameter(group=MAPS, help="Class to explain, in place of the predicted one.")] = None
     px_per_mm: PxPerMmOption = None
+    roi: RoiOption = None
     region_from: Annotated[
         float | None,
         Parameter(
@@ -67,7 +72,7 @@ def explain(
     from kenpin.data.files import picture_files
     from kenpin.data.mistaken import refuse_exchanged
     from kenpin.errors import OptionError
-    from kenpin.explain import Explanation, array_file, compare, with_regions, write_drawings
+    from kenpin.explain import Explanation, array_file, compare, told_shares, with_regions, write_drawings
     from kenpin.explain import explain as maps_of
     from kenpin.files import check_writable
     from kenpin.predictor import load_predictor
@@ -94,15 +99,17 @@ def explain(
         bad.append(example.id)
         _show.say(f"kenpin: {error}")
 
+    tell_regions(predictor, options.roi)
     fails_from = predictor.fails_on_map
     cut = options.region_from
     if cut is None and fails_from is not None and math.isfinite(fails_from):
         cut = fails_from
-    if cut is None and scale is not None:
+    if cut is None and options.px_per_mm is not None:
         raise OptionError(
             "command line: `--px-per-mm` measures regions, and no number of this run's maps is known from which a part "
             "fails; give `--region-from`."
         )
+    scale = scale_in_force(scale, predictor.px_per_mm, str(run))
     found: Iterable[Explanation]
     if options.against is not None:
         found = compare(predictor, paths[0], options.against)
@@ -113,6 +120,11 @@ def explain(
             found = (with_regions(one, cut, scale) for one in found)
         for one, drawn in write_drawings(found, options.out, fails_from=fails_from):
             _show.row(one.id, str(drawn), "; ".join(shown.shows for shown in one.maps) or "nothing found")
+            if one.prediction is not None and one.prediction.distance:
+                shares = {"layers": one.prediction.layer_contributions, "items": one.prediction.contributions}
+                for name, found_shares in shares.items():
+                    if found_shares:
+                        _show.row(one.id, name, told_shares(found_shares, one.prediction.distance, _TOLD))
             for region in one.regions:
                 _show.row(one.id, "region", told_region(region))
             if add is not None:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import _show
 from kenpin.cli._groups import OUTPUT, REQUIRED
+from kenpin.cli._scale import PxPerMmOption, typed_scale
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Checkpoint
 
@@ -56,6 +57,7 @@ class ExportOptions:
             "validation pictures.",
         ),
     ] = None
+    px_per_mm: PxPerMmOption = None
     checkpoint: Checkpoint = None
     overwrite: Overwrite = False
 
@@ -78,7 +80,10 @@ def export(run: Path, out: Path, /, *, options: ExportOptions) -> int:
     if precision != "int8" and (options.tolerance is not None or options.data is not None):
         name = "tolerance" if options.tolerance is not None else "data"
         raise OptionError(f"option `--{name}` is of packages in INT8; take --to openvino --precision int8.")
+    typed_scale(options.px_per_mm)
     if to in ("merged", "npz"):
+        if options.px_per_mm is not None:
+            raise OptionError(f"option `--px-per-mm` is of packages; --to {to} writes a network, which has no scale.")
         if precision is not None:
             raise OptionError(f"option `--precision` is of packages; with --to {to} take --dtype.")
         write = export_merged if to == "merged" else export_npz
@@ -90,14 +95,28 @@ def export(run: Path, out: Path, /, *, options: ExportOptions) -> int:
         raise OptionError(f"option `--{name}` is of networks; for a package {remedy}.")
     engine: Literal["openvino", "onnx"] = "openvino" if to == "openvino" else "onnx"
     if precision != "int8":
-        _show.row(str(export_package(run, out, to=engine, precision=precision or "fp32", overwrite=options.overwrite)))
+        written = export_package(
+            run,
+            out,
+            to=engine,
+            precision=precision or "fp32",
+            px_per_mm=options.px_per_mm,
+            overwrite=options.overwrite,
+        )
+        _show.row(str(written))
         return 0
     if engine == "onnx":
         raise OptionError("option `--precision`: a package in int8 is for openvino; take --to openvino.")
     tolerance = TOLERANCE if options.tolerance is None else options.tolerance
     with _show.progress_line() as progress:
         found = export_int8(
-            run, out, data=options.data, tolerance=tolerance, overwrite=options.overwrite, progress=progress
+            run,
+            out,
+            data=options.data,
+            tolerance=tolerance,
+            px_per_mm=options.px_per_mm,
+            overwrite=options.overwrite,
+            progress=progress,
         )
     _show.row(str(out))
     _show.lines(f"In INT8, {told(found)}.")

@@ -16,7 +16,8 @@ from cyclopts import Parameter
 
 from kenpin.cli import _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
-from kenpin.cli._scale import PxPerMmOption, typed_scale
+from kenpin.cli._regions import RoiOption
+from kenpin.cli._scale import PxPerMmOption, scale_in_force, typed_scale
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
 from kenpin.inspection.fusing import SEVERITY
@@ -53,6 +54,7 @@ class InspectOptions:
     ] = None
     lot: Annotated[str | None, Parameter(group=DATA, help="Name of the lot, in place of the policy's.")] = None
     px_per_mm: PxPerMmOption = None
+    roi: RoiOption = None
     parquet: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all records to this file at the end.")] = None
     device: Device = None
     engine: Engine = "auto"
@@ -88,8 +90,11 @@ def inspect(
     if options.watch is not None:
         _check_watched(options.watch, options.out)
     check_writable(options.parquet, options.overwrite)
-    typed_scale(options.px_per_mm)
-    chosen = read_policy(policy, px_per_mm=options.px_per_mm)
+    chosen = read_policy(policy)
+    if (scale := scale_in_force(typed_scale(options.px_per_mm), chosen.scale, str(policy))) is not None:
+        chosen = chosen.model_copy(update={"px_per_mm": scale})
+    if options.roi is not None:
+        chosen = chosen.model_copy(update={"roi": options.roi})
     if options.lot is not None:
         chosen = chosen.model_copy(update={"lot": options.lot})
     unlisted: list[str] = []
@@ -98,6 +103,8 @@ def inspect(
     with ExitStack() as opened:
         if sources:
             line = opened.enter_context(Line(chosen, options.out, device=options.device, engine=options.engine))
+            for note in line.notes:
+                _show.say(f"kenpin: {note}")
             if line.views is not None:
                 _show.say(f"a part is judged by {line.views}, told by {line.form.text}.")
             _tell_unguarded(line.journal.unguarded)

@@ -15,6 +15,8 @@ from kenpin.cli._cluster import ClusterOptions
 from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, RUN
 from kenpin.cli._parts import By, in_parts, tell_parts_by
 from kenpin.cli._predicted import cells, decision, predicted, seen_of
+from kenpin.cli._regions import RoiOption, tell_regions
+from kenpin.cli._scale import PxPerMmOption, scale_in_force, typed_scale
 from kenpin.cli.data import Overwrite, PageLanguage
 from kenpin.records import Example, Judgement, Prediction
 from kenpin.runtime.engines import EngineName
@@ -22,6 +24,7 @@ from kenpin.runtime.engines import EngineName
 if TYPE_CHECKING:  # the command line alone must not load torch
     from kenpin.cluster import Cluster
     from kenpin.predictor import Predictor
+    from kenpin.regions.region import PxPerMm
 
 Checkpoint = Annotated[
     str | None,
@@ -60,6 +63,8 @@ class PredictOptions(ClusterOptions):
             help="The pictures are data sets with boxes: draw these on the left, predicted ones on the right.",
         ),
     ] = False
+    px_per_mm: PxPerMmOption = None
+    roi: RoiOption = None
     by: By = None
     limit: Annotated[int | None, Parameter(group=DATA, help="Predict only this many pictures, the first.")] = None
     prompt: Annotated[
@@ -107,6 +112,9 @@ def _predict(model: str, images: Sequence[str], options: PredictOptions, cluster
     refuse_exchanged(model, images, "predict RUN DATA")
     predictor = _predictor(model, options, cluster)
     tell_parts_by(predictor, options.by, model)
+    if options.roi is not None and cluster is not None:
+        raise OptionError("option `--roi`: workers of a cluster look where the run itself does; leave one of them out.")
+    tell_regions(predictor, options.roi)
     if predictor.reads_tables and draw is not None:
         raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
     if options.beside_truth and not predictor.target.locates:
@@ -126,13 +134,31 @@ def _predict(model: str, images: Sequence[str], options: PredictOptions, cluster
 
     rows: list[dict[str, Any]] = []
     path_of: dict[str, str] = {}
-    answers = predicted(predictor, images, options.limit, set_aside, path_of, annotated=options.beside_truth)
+    scale = _scale_of(predictor, model, options)
+    regions: dict[str, list[dict[str, Any]] | None] = {}
+
+    def measure(files: Iterable[str]) -> Iterator[Prediction]:
+        for prediction, found in predictor.measured_files(files, px_per_mm=scale, on_error=set_aside):
+            regions[prediction.id] = None if found is None else [asdict(region) for region in found]
+            yield prediction
+
+    measures = options.json is not None and cluster is None and not (predictor.reads_tables or options.beside_truth)
+    answers = predicted(
+        predictor,
+        images,
+        options.limit,
+        set_aside,
+        path_of,
+        annotated=options.beside_truth,
+        measure=measure if measures else None,
+    )
     number = 0
     for example, prediction, judgement, views in _units(predictor, answers, bad):
         _show.row(*cells(prediction, judgement))
         rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | decision(judgement))
+        rows[-1] |= {"regions": regions[prediction.id]} if measures and predictor.views is None else {}
         if predictor.views is not None:
-            rows[-1]["views"] = [asdict(view) for view in views]
+            rows[-1]["views"] = [asdict(view) | ({"regions": regions[view.id]} if measures else {}) for view in views]
         for view in views:
             number += 1
             if draw is None:
@@ -150,8 +176,24 @@ def _predict(model: str, images: Sequence[str], options: PredictOptions, cluster
         for row, ids in zip(rows, pictures_of, strict=True):
             of_row = list(islice(seen, len(ids)))
             row["seen"] = any(of_row)
-        write_json(options.json, {"run": predictor.origin or model, "predictions": rows, "not_opened": bad})
+        told = {"run": predictor.origin or model, "px_per_mm": scale, "predictions": rows, "not_opened": bad}
+        write_json(options.json, told)
     return FINDINGS if bad else 0
+
+
+def _scale_of(predictor: Predictor, model: str, options: PredictOptions) -> PxPerMm | None:
+    """The scale by which regions are measured. Raises OptionError where none would be."""
+    from kenpin.errors import OptionError
+
+    typed = typed_scale(options.px_per_mm)
+    if typed is not None and (options.json is None or options.cluster is not None or options.beside_truth):
+        raise OptionError(
+            "option `--px-per-mm` measures the regions that --json FILE holds; give it, and neither --cluster nor "
+            "--beside-truth."
+        )
+    if typed is not None and not (predictor.localises or predictor.target.locates):
+        raise OptionError(f"option `--px-per-mm`: {model} finds no regions that would be measured; leave it out.")
+    return scale_in_force(typed, predictor.px_per_mm, model)
 
 
 def _units(

@@ -14,6 +14,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.framing import Framed, Framing
 from kenpin.data.images import bytes_of_size, displayed_size, read_grey_or_rgb, read_mask
 from kenpin.data.picture_files import PictureBytes, PictureError, in_memory
+from kenpin.errors import ImageError
 from kenpin.masks import Mask
 from kenpin.records import Box, Detections, Example, ImageSource
 
@@ -38,7 +39,12 @@ class OpensFramed:
 
     def content(self, example: Example) -> str:
         """Hash that tells a framed picture by its picture's bytes and how it is framed."""
-        return self._content_of(self.pictures.content_of(self.pictures[row_of_framed(example)]))
+        picture = self.pictures[row_of_framed(example)]
+        try:
+            framing = self.framing_of(picture)
+        except ImageError:  # opening it says why
+            return ""
+        return _content_of(self.pictures.content_of(picture), framing)
 
     def open(self, example: Example) -> PictureBytes:
         """The framed picture's pixels. Raises ImageError, also where it cannot be aligned."""
@@ -49,8 +55,13 @@ class OpensFramed:
         """How one of the pictures is framed. Raises ImageError."""
         return self._framed(row_of_framed(example))[0]
 
-    def _content_of(self, whole: str) -> str:
-        return whole and hashlib.blake2b(f"{whole} {self.framing.key}".encode(), digest_size=16).hexdigest()
+    def framing_of(self, picture: Example, size_wh: tuple[int, int] | None = None) -> Framing:
+        """How one of the pictures is to be framed. Raises ImageError where it has no region."""
+        if self.framing.by_picture is None:
+            return self.framing
+        return self.framing.of_picture(
+            picture, size_wh or picture.size_wh or displayed_size(self.pictures.source_of(picture))
+        )
 
     def _framed(self, row: int) -> tuple[Framed, str]:
         with self._lock:
@@ -59,11 +70,13 @@ class OpensFramed:
         example = self.pictures[row]
         once = self.pictures.read_once(example)
         try:
-            framed = self.framing.of(read_grey_or_rgb(once.source))
+            image = read_grey_or_rgb(once.source)
+            framing = self.framing_of(example, image.size)
+            framed = framing.of(image)
         except NotAlignedError as error:
             remedy = "Leave it out, or align to a picture that it is like"
             raise PictureError(example.image, "image-not-aligned", f"{error}", remedy) from error
-        found = framed, self._content_of(once.content)
+        found = framed, _content_of(once.content, framing)
         with self._lock:
             if row not in self._held:
                 self._held[row] = found
@@ -71,6 +84,10 @@ class OpensFramed:
             while self._held_bytes > _HELD_BYTES and len(self._held) > 1:
                 self._held_bytes -= _bytes_of(self._held.popitem(last=False)[1][0])
         return found
+
+
+def _content_of(whole: str, framing: Framing) -> str:
+    return whole and hashlib.blake2b(f"{whole} {framing.key}".encode(), digest_size=16).hexdigest()
 
 
 def _bytes_of(framed: Framed) -> int:
@@ -106,7 +123,7 @@ def _examples(
             example,
             id=f"{row} {example.id}",
             image=ImageSource(),  # so that whatever does not ask the data set for it fails
-            size_wh=opener.framing.size_of(size_wh),
+            size_wh=_framed_size(opener, example, size_wh),
             group=example.group or example.id,
             mask=None,
             boxes=None,
@@ -114,6 +131,14 @@ def _examples(
         if annotated and (example.boxes is not None or example.mask is not None):
             moved = replace(moved, boxes=_boxes(example, opener.framing, opener.framed(moved)))
         yield moved
+
+
+def _framed_size(opener: OpensFramed, example: Example, size_wh: tuple[int, int]) -> tuple[int, int]:
+    """Size of a picture once it is framed; its own where it has no region, which is said when it is opened."""
+    try:
+        return opener.framing_of(example, size_wh).size_of(size_wh)
+    except ImageError:
+        return size_wh
 
 
 def _boxes(example: Example, framing: Framing, framed: Framed) -> Detections:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -19,13 +19,15 @@ from PIL import Image
 from kenpin.data.alignment import STRAIGHT, Affine, Alignment, inverse
 from kenpin.data.images import read_image, read_mask
 from kenpin.data.object_masks import object_mask
+from kenpin.data.picture_regions import PictureRegions
 from kenpin.errors import OptionError
 from kenpin.masks import Mask
-from kenpin.records import Box, ImageSource
+from kenpin.records import Box, Example, ImageSource
+from kenpin.regions.by_picture import WHOLE, is_by_picture
 
 Floats = NDArray[np.float32]
 REFERENCE, ROI = "reference.png", "roi.png"
-"""Files of a run's model that hold what its options `align` and `roi` named."""
+"""Files of a run's model that hold what its options `align` and `roi`, or `roi_default`, named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,10 @@ class Framing:
     roi: Mask | None = None
     """Region of interest, (h, w), in the frame of the reference, or as shares of each picture's sides."""
     object: Literal["none", "brightness"] = "none"
+    by_picture: PictureRegions | None = None
+    """Where the region of interest is found of each picture; `roi` is then None until `of_picture` has found it."""
+    is_of_one: bool = False
+    """Whether its region is that of one picture, so that maps are of whole pictures: regions of others differ."""
 
     @cached_property
     def key(self) -> str:
@@ -57,6 +63,14 @@ class Framing:
             if pixels is not None and pixels.dtype != bool:
                 digest.update(pixels.tobytes())
         return digest.hexdigest()
+
+    def of_picture(self, example: Example | None, size_wh: tuple[int, int]) -> Framing:
+        """The framing of one picture of this displayed size; None: of a picture of no part, which is looked at as a
+        whole. Raises ImageError where it has no region."""
+        if self.by_picture is None:
+            return self
+        roi = None if example is None else self.by_picture.mask_of(example, size_wh)
+        return replace(self, roi=roi, by_picture=None, is_of_one=True)
 
     def box_px(self, size_wh: tuple[int, int]) -> tuple[int, int, int, int]:
         """The box around the region of interest in a picture of this size, whole pixels."""
@@ -102,7 +116,7 @@ class Framing:
     @property
     def is_straight(self) -> bool:
         """Whether it only cuts and paints, so that rows and columns stay such."""
-        return self.alignment is None
+        return self.alignment is None and self.by_picture is None and not self.is_of_one
 
     def region_of(self, size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
         """Which part of a picture of this size maps of framed ones cover, x1, y1, x2, y2 as shares of its sides."""
@@ -114,8 +128,12 @@ class Framing:
     def map_in_picture(self, grid: Floats, framed: Framed, size_wh: tuple[int, int]) -> Floats:
         """Cells of a map of the framed picture as cells of the picture, or of the region that `region_of` names. Cells
         that are not looked at are 0. The highest number stays what it is."""
-        looked_at = np.where(_cells_inside(framed, grid.shape), grid, 0)
+        looked_at = self.looked_at(grid, framed)
         return looked_at if self.is_straight else _turned_back(looked_at, framed, size_wh)
+
+    def looked_at(self, grid: Floats, framed: Framed) -> Floats:
+        """A map of the framed picture, 0 at cells that are not looked at."""
+        return np.where(_cells_inside(framed, grid.shape), grid, np.float32(0))
 
     def boxes_in_picture(self, boxes: Sequence[Box], framed: Framed, size_wh: tuple[int, int]) -> tuple[Box, ...]:
         """Boxes of the framed picture, as the boxes around them in the picture."""
@@ -129,24 +147,40 @@ class Framing:
         """Write the files that `align` and `roi` named into a run's or a package's folder."""
         if self.alignment is not None:
             Image.fromarray(self.alignment.reference).save(folder / REFERENCE)
-        if self.roi is not None:
-            Image.fromarray(self.roi.astype(np.uint8) * 255).save(folder / ROI)
+        roi = self.roi if self.by_picture is None else self.by_picture.default
+        if roi is not None:
+            Image.fromarray(roi.astype(np.uint8) * 255).save(folder / ROI)
 
 
 def read_framing(
-    align: str | Path | None, roi: str | Path | None, object: Literal["none", "brightness"]
+    align: str | Path | None,
+    roi: str | Path | None,
+    object: Literal["none", "brightness"],
+    roi_default: str | Path | None = None,
 ) -> Framing | None:
-    """The framing by a reference picture and a mask of the region of interest; None where nothing is named. Raises
-    OptionError for a mask without a pixel, ImageError, MissingExtraError."""
+    """The framing by a reference picture and a mask of the region of interest, or where masks are found by picture;
+    None where nothing is named. roi_default: mask of pictures without a region, or `whole`. Raises OptionError for a
+    mask without a pixel, ImageError, MissingExtraError."""
     if align is None and roi is None and object == "none":
         return None
-    mask = None if roi is None else read_mask(ImageSource(str(roi)))
-    if mask is not None and not mask.any():
-        raise OptionError(f"option `roi`: {roi} is black all over; paint white what is to be looked at.")
+    by_picture, mask = None, None
+    if roi is not None and is_by_picture(str(roi)):
+        whole = roi_default == WHOLE
+        default = None if roi_default is None or whole else _region("roi_default", roi_default)
+        by_picture = PictureRegions(str(roi), default, whole)
+    elif roi is not None:
+        mask = _region("roi", roi)
     alignment = None
     if align is not None:
         alignment = Alignment(np.asarray(read_image(ImageSource(str(align))).convert("L")))
-    return Framing(alignment, mask, object)
+    return Framing(alignment, mask, object, by_picture)
+
+
+def _region(option: str, file: str | Path) -> Mask:
+    mask = read_mask(ImageSource(str(file)))
+    if not mask.any():
+        raise OptionError(f"option `{option}`: {file} is black all over; paint white what is to be looked at.")
+    return mask
 
 
 def _moved(image: Image.Image, to_picture: Affine, size_wh: tuple[int, int]) -> Image.Image:

@@ -33,7 +33,8 @@ class PictureError(ImageError):
     """A picture that cannot be opened, with separate fields for code, problem and remedy.
 
     Codes: image-missing, image-forbidden, image-empty, image-foreign, image-needs-extra, image-truncated,
-    image-undecodable, image-too-large, image-replaced, image-not-aligned.
+    image-undecodable, image-too-large, image-replaced, image-not-aligned,
+    image-without-region.
     """
 
     def __init__(self, source: ImageSource, code: str, what: str, remedy: str) -> None:

@@ -18,11 +18,12 @@ from kenpin.data.framing import Framing
 from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, first_line
 from kenpin.files import check_free, new_folder, refuse_to_destroy
 from kenpin.installing import installing
+from kenpin.models import get_family
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Packable, PackableWithNetworks
 from kenpin.models.framed import framing_of
 from kenpin.models.networks.converting import write_network
-from kenpin.models.networks.on_engine import OnEngine
+from kenpin.models.networks.on_engine import OnEngine, rows_of
 from kenpin.models.package import PackageRecord, is_package
 from kenpin.models.package.record import (
     DECISION,
@@ -38,9 +39,11 @@ from kenpin.models.package.record import (
 from kenpin.models.tables import PackableTable, is_table
 from kenpin.models.tiles import tiling_of
 from kenpin.predictor import load_predictor
+from kenpin.regions.region import PxPerMm, scale_of
 from kenpin.run.layout import METRICS, RECORD, evaluation_files
 from kenpin.run.lineage import read_lineage, write_lineage
 from kenpin.run.record import RunRecord, read_record, record_hash
+from kenpin.run.scale import write_scale
 from kenpin.runtime import chosen_engine, version_of
 from kenpin.runtime.network import NETWORK_FILES
 
@@ -50,17 +53,27 @@ _ONNX_WRITERS = ("onnx", "onnxscript")
 
 
 def export_package(
-    run: str | Path, out: str | Path, *, to: Target, precision: Precision = "fp32", overwrite: bool = False
+    run: str | Path,
+    out: str | Path,
+    *,
+    to: Target,
+    precision: Precision = "fp32",
+    px_per_mm: float | tuple[float, ...] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write a package that judges as the run does; returns its folder.
 
     to: the engine that it is for; OpenVINO reads packages for onnx too. precision: fp32 gives the run's scores up to
-    rounding; fp16 keeps weights in 16 bits, half the size; bf16 computes in 16 bits where the processor can. Raises
+    rounding; fp16 keeps weights in 16 bits, half the size; bf16 computes in 16 bits where the processor can. px_per_mm:
+    pixels a millimetre that the package keeps, in place of the run's. Raises
     RunError, OptionError, OutputExistsError, MissingExtraError.
     """
     run, out = Path(run), Path(out)
     chosen_engine(to)
     record = read_record(run)
+    scale = scale_of(px_per_mm)
+    if scale is not None and not _measures(record):
+        raise OptionError(f"option `px_per_mm`: {run} finds no regions that would be measured; leave it out.")
     if is_table(record) and (to != "onnx" or precision != "fp32"):
         raise needs_64_bits(run)
     if to == "onnx" and precision != "fp32":
@@ -91,7 +104,8 @@ def export_package(
         (folder / DECISION).mkdir()
         try:
             graph = frozen.graph(stored)
-            write_network(to, graph, example, folder / NETWORK, frozen.output, half=precision == "fp16")
+            outputs = (frozen.output, *frozen.beside)
+            write_network(to, graph, example, folder / NETWORK, outputs, half=precision == "fp16")
             if isinstance(inspector, PackableWithNetworks):
                 inspector.write_networks(folder / DECISION, to, half=precision == "fp16")
         except Exception as error:  # converters raise whatever breaks first
@@ -108,13 +122,27 @@ def export_package(
             tiles=None if tiling is None else TileInput(**asdict(tiling)),
         )
         made_by = ("kenpin", "torch", "numpy", "pillow")
-        holds = _Holds(to, precision, frozen.output, pictures, made_by, _key_of(graph, example))
+        holds = _Holds(to, precision, frozen.output, pictures, made_by, _key_of(graph, example), scale)
         _complete(folder, run, record, inspector, holds)
     return out
 
 
+def _measures(record: RunRecord) -> bool:
+    """Whether the family of a run takes a scale, and the run judges pictures."""
+    return "px_per_mm" in get_family(record.family).Options.model_fields and not is_table(record)
+
+
 def _frame_of(framing: Framing) -> FrameInput:
-    return FrameInput(aligned=framing.alignment is not None, roi=framing.roi is not None, object=framing.object)
+    regions, aligned = framing.by_picture, framing.alignment is not None
+    if regions is None:
+        return FrameInput(aligned=aligned, roi=framing.roi is not None, object=framing.object)
+    return FrameInput(
+        aligned=aligned,
+        roi=regions.default is not None,
+        object=framing.object,
+        regions=regions.source,
+        whole=regions.whole,
+    )
 
 
 def _of_table(run: Path, record: RunRecord, inspector: PackableTable, out: Path, overwrite: bool) -> Path:
@@ -142,6 +170,8 @@ class _Holds:
     packages: tuple[str, ...]
     """Those that made it, beside the engine's."""
     network_key: str | None = None
+    scale: PxPerMm | None = None
+    """Pixels a millimetre, where they are others than those of the run."""
 
 
 def _complete(folder: Path, run: Path, record: RunRecord, inspector: Packable, holds: _Holds) -> None:
@@ -152,6 +182,8 @@ def _complete(folder: Path, run: Path, record: RunRecord, inspector: Packable, h
     if isinstance(inspector, Calibrated) and inspector.calibration is not None:
         write_calibration(folder / DECISION, inspector.calibration)
     _copy_record(run, folder / RUN)
+    if holds.scale is not None:
+        write_scale(folder / RUN, holds.scale)
     write_lineage(folder, read_lineage(run), read_lineage(run, of_network=True))
     engine = {holds.made_for: version_of(holds.made_for) or ""}
     package_record = PackageRecord(
@@ -174,7 +206,9 @@ def _key_of(graph: nn.Module, example: Tensor) -> str:
     Their files differ all the same, for engines number what has no name, and weights that no answer uses do too.
     """
     with torch.inference_mode():
-        answers = [graph(picture).float().numpy() for picture in (example, example // 8, example.sort(dim=2).values)]
+        answers = [
+            rows_of(graph(picture)).float().numpy() for picture in (example, example // 8, example.sort(dim=2).values)
+        ]
     return hashlib.blake2b(b"".join(answer.tobytes() for answer in answers), digest_size=16).hexdigest()
 
 

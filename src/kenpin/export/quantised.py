@@ -51,6 +51,7 @@ def export_int8(
     *,
     data: DataSource | None = None,
     tolerance: float = TOLERANCE,
+    px_per_mm: float | tuple[float, ...] | None = None,
     overwrite: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Quantised:
@@ -59,8 +60,8 @@ def export_int8(
     data: the data set that the run was trained on, where it lies elsewhere now; or labelled pictures that judge the
     package, where the run had no validation pictures: they are then no longer held out of it. tolerance: how much the
     cost per part may rise, as a share of the run's own; beyond it more layers stay in 32 bits, and where that does not
-    suffice nothing is written. Raises RunError, DatasetError, OptionError, OutputExistsError,
-    MissingExtraError.
+    suffice nothing is written. px_per_mm: as `export_package` takes it. Raises RunError, DatasetError,
+    OptionError, OutputExistsError, MissingExtraError.
     """
     run, out = Path(run), Path(out)
     if find_spec("nncf") is None:
@@ -84,7 +85,7 @@ def export_int8(
     learned, judging, chosen = _pictures(run, record, data)
     with TemporaryDirectory(prefix="kenpin-export-") as name:
         progress("writing 32 bits", 0, 1)
-        exact = export_package(run, Path(name) / "fp32", to="openvino")
+        exact = export_package(run, Path(name) / "fp32", to="openvino", px_per_mm=px_per_mm)
         progress("writing 32 bits", 1, 1)
         opened, predictor = read_package_record(exact), load_predictor(exact)
         before = _evaluation(predictor, judging, progress)

@@ -82,8 +82,9 @@ def _scrub_run(run: Path, record: RunRecord, *, pictures: bool) -> None:
     """Rewrite what of a run's files tells of this machine, and its record last."""
     files = evaluation_files(run)
     if not pictures:
-        for path in (files.thumbnails, files.maps):
-            path.unlink(missing_ok=True)
+        for path in (files.thumbnails, files.maps, files.looked_at):
+            if path is not None:
+                path.unlink(missing_ok=True)
         shutil.rmtree(run / EVOLUTION, ignore_errors=True)
     if files.evaluation.is_file():
         values = read_json(files.evaluation)

@@ -21,18 +21,62 @@ _POLL_S = 0.05
 
 
 @dataclass(slots=True)
-class _Gathered:
+class GatheredPart:
     """Files of a part, by their ids."""
 
     name: str
     is_named: bool
     """Whether names of files told it; else it is a file of another form, by itself."""
     files: dict[str, tuple[str | None, Sighting]] = field(default_factory=dict)
+    """View and file."""
     came_s: float = 0.0
     """When the last of them came, by the gatherer's clock."""
     is_tried: bool = False
     """Whether one of its files could not be read and may be whole later: then it comes again."""
     is_judged: bool = False
+
+    @property
+    def views(self) -> list[str | None]:
+        """Names of its views."""
+        return [view for view, _ in self.files.values()]
+
+
+@dataclass
+class PartFiles:
+    """Files that are gathered by their names, until their parts are judged."""
+
+    form: NameForm
+    is_whole: Callable[[GatheredPart], bool]
+    """Whether a part has all of its views."""
+    part_after_s: float
+    clock: Callable[[], float] = time.monotonic
+    waiting: dict[str, GatheredPart] = field(default_factory=dict)
+
+    def add(self, seen: Iterable[Sighting]) -> None:
+        """Put files to their parts; one that comes again takes its own place."""
+        for sighting in seen:
+            found = self.form.view_of(sighting.id)
+            part, view = found or (sighting.id, None)
+            key = f"part {part}" if found else f"file {part}"
+            gathered = self.waiting.setdefault(key, GatheredPart(part, is_named=found is not None))
+            gathered.files[sighting.id] = view, sighting
+            gathered.came_s, gathered.is_tried = self.clock(), False
+
+    def ready(self, *, at_end: bool = False) -> list[GatheredPart]:
+        """Parts to open now: those that have all views, cannot be told, or have waited enough. at_end: nothing more
+        comes."""
+
+        def is_ready(part: GatheredPart) -> bool:
+            if part.is_tried:
+                return False
+            is_old = self.clock() - part.came_s >= self.part_after_s
+            return at_end or is_old or not part.is_named or self.is_whole(part)
+
+        return [part for part in self.waiting.values() if is_ready(part)]
+
+    def forget_judged(self) -> None:
+        """Let go of parts that are judged."""
+        self.waiting = {key: part for key, part in self.waiting.items() if not part.is_judged}
 
 
 def inspect_parts(
@@ -51,12 +95,15 @@ def inspect_parts(
     source is none of the parts. report: as for `kenpin.inspection.inspecting.inspect`. Files that are no pictures stay
     where they are. Raises OSError, RunError as that does.
     """
-    gathering = _Gathering(line, source, form, report, part_after_s, clock)
+    views = line.views
+    assert views is not None
+    files = PartFiles(form, lambda part: views.hindrance(part.views) is None, part_after_s, clock)
+    gathering = _Gathering(line, source, files, report)
     with line.reading() as reading:
         while True:
-            seen = source.next(line.batch_size, wait=not gathering.waiting)
-            gathering.add(seen or ())
-            ready = gathering.ready(at_end=seen is None and not stop.is_set())
+            seen = source.next(line.batch_size, wait=not files.waiting)
+            files.add(seen or ())
+            ready = files.ready(at_end=seen is None and not stop.is_set())
             for some in _in_batches(ready, line.batch_size):
                 pending = [
                     [reading.submit(open_picture, sighting) for _, sighting in part.files.values()] for part in some
@@ -64,13 +111,13 @@ def inspect_parts(
                 gathering.judge(some, [[picture.result() for picture in of_part] for of_part in pending])
             if seen is None:
                 return gathering.tally
-            if not seen and gathering.waiting:
+            if not seen and files.waiting:
                 stop.wait(_POLL_S)
 
 
-def _in_batches(parts: list[_Gathered], most: int) -> Iterator[list[_Gathered]]:
+def _in_batches(parts: list[GatheredPart], most: int) -> Iterator[list[GatheredPart]]:
     """As many parts together as have `most` pictures, or one that has more."""
-    batch: list[_Gathered] = []
+    batch: list[GatheredPart] = []
     for part in parts:
         if batch and sum(len(one.files) for one in (*batch, part)) > most:
             yield batch
@@ -82,45 +129,17 @@ def _in_batches(parts: list[_Gathered], most: int) -> Iterator[list[_Gathered]]:
 
 @dataclass
 class _Gathering:
-    """Parts that are not complete, and what became of the others."""
+    """Parts that are not judged, and what became of the others."""
 
     line: Line
     source: Source
-    form: NameForm
+    files: PartFiles
     report: Callable[[PartRecord], None]
-    part_after_s: float
-    clock: Callable[[], float]
-    waiting: dict[str, _Gathered] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
 
-    def add(self, seen: Iterable[Sighting]) -> None:
-        """Put files to their parts; one that comes again takes its own place."""
-        for sighting in seen:
-            found = self.form.view_of(sighting.id)
-            part, view = found or (sighting.id, None)
-            key = f"part {part}" if found else f"file {part}"
-            gathered = self.waiting.setdefault(key, _Gathered(part, is_named=found is not None))
-            gathered.files[sighting.id] = view, sighting
-            gathered.came_s, gathered.is_tried = self.clock(), False
-
-    def ready(self, *, at_end: bool) -> list[_Gathered]:
-        """Parts to open now: those that have all views, cannot be told, or have waited enough. at_end: nothing more
-        comes."""
-        views = self.line.views
-        assert views is not None
-
-        def is_ready(part: _Gathered) -> bool:
-            if part.is_tried:
-                return False
-            is_whole = views.hindrance([view for view, _ in part.files.values()]) is None
-            is_old = self.clock() - part.came_s >= self.part_after_s
-            return at_end or is_whole or is_old or not part.is_named
-
-        return [part for part in self.waiting.values() if is_ready(part)]
-
-    def judge(self, parts: Sequence[_Gathered], pictures: Sequence[Sequence[Opened]]) -> None:
+    def judge(self, parts: Sequence[GatheredPart], pictures: Sequence[Sequence[Opened]]) -> None:
         """Judge the parts, but for those of which a file may be whole later."""
-        ready: list[tuple[_Gathered, Sequence[Opened], PartPictures]] = []
+        ready: list[tuple[GatheredPart, Sequence[Opened], PartPictures]] = []
         for part, opened in zip(parts, pictures, strict=True):
             retried = [one for one in opened if one.error is not None and not self.source.gives_up(one)]
             if retried:
@@ -129,7 +148,8 @@ class _Gathering:
                 views = [View(name, one) for (name, _), one in zip(part.files.values(), opened, strict=True)]
                 ready.append((part, opened, PartPictures.of(as_text(part.name), views)))
             else:
-                why = f"Its name has not the form {self.form.text}, which tells part and view: a person must look."
+                form = self.files.form.text
+                why = f"Its name has not the form {form}, which tells part and view: a person must look."
                 ready.append((part, opened, alone(opened[0], why)))
         recorded = self.line.record_parts([part for _, _, part in ready])
         durable_s = time.time()
@@ -142,4 +162,4 @@ class _Gathering:
             for one in opened:
                 self.source.judged(one.seen)
             part.is_judged = True
-        self.waiting = {key: part for key, part in self.waiting.items() if not part.is_judged}
+        self.files.forget_judged()

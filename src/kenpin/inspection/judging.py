@@ -23,7 +23,9 @@ from kenpin.inspection.pictures import Opened, Sighting, as_text
 from kenpin.inspection.policy import Policy, RunOptions
 from kenpin.inspection.record import MOST_RECORDED, Answer, PartRecord, RecordedCase, from_values, to_values
 from kenpin.inspection.recording import part_record
+from kenpin.inspection.regions_by_picture import look_in_regions
 from kenpin.inspection.runs import JudgedPart, PolicyRun, RunOutput, example_of, load_run
+from kenpin.inspection.scale import with_scale
 from kenpin.models.framed import framing_of
 from kenpin.models.passing import batch_size_of, decode, outputs_together
 from kenpin.quality.threshold import judge
@@ -37,10 +39,13 @@ class Judges:
 
     def __init__(self, policy: Policy, *, device: str | None = None, engine: EngineName = "auto") -> None:
         """Load the runs, and judge one picture. Raises OptionError, RunError, CaseLibraryError, MissingExtraError."""
-        self._policy, self._rules = policy, policy.parsed_rules
+        self._rules = policy.parsed_rules
         self._by_rules = tuple(name for name, options in policy.runs.items() if options.decides == "rules")
         self._runs = {name: load_run(name, options, device, engine) for name, options in policy.runs.items()}
         self._check_rules()
+        look_in_regions(policy, self._runs)
+        policy, self.notes = with_scale(policy, self._runs)
+        self._policy = policy
         self._finder = RegionFinder(policy, self._runs)
         self.closer_look = CloserLook(policy, self._runs, device)
         """The steps beside verdicts."""
@@ -49,7 +54,7 @@ class Judges:
                 **policy.model_dump(
                     mode="json", include={"rules", "maps", "cases", "describe"}, exclude={"maps": {"layers"}}
                 ),
-                **policy.model_dump(mode="json", include={"px_per_mm", "places"}, exclude_none=True),
+                **policy.model_dump(mode="json", include={"px_per_mm", "places", "roi"}, exclude_none=True),
             },
             "runs": {
                 name: {
@@ -119,8 +124,9 @@ class Judges:
             return []
         models = [run.predictor.model for run in self._runs.values()]
         images = [item.image for item in pictures if item.image is not None]
-        outputs = outputs_together(models, images, [item.features for item in pictures])
         examples = [example_of(item) for item in pictures]
+        known = [item.features for item in pictures]
+        outputs = outputs_together(models, images, known, [None] * len(images) if rehearsing else examples)
         predictions = [decode(model, raw, examples) for model, raw in zip(models, outputs, strict=True)]
         judged = []
         for index, (picture, *answers) in enumerate(zip(pictures, *predictions, strict=True)):
@@ -186,7 +192,8 @@ class Judges:
 
     def record(self, opened: Opened, verdict: Verdict, reasons: tuple[str, ...]) -> PartRecord:
         """The fields of every record."""
-        return part_record(opened, verdict, reasons, policy=self._hash, lot=self._policy.lot)
+        record = part_record(opened, verdict, reasons, policy=self._hash, lot=self._policy.lot)
+        return replace(record, px_per_mm=self._policy.scale)
 
     def _check_rules(self) -> None:
         """Refuse rules that do not fit these runs. Raises OptionError."""
@@ -270,6 +277,7 @@ def _answer(run: PolicyRun, prediction: Prediction, judgement: Judgement | None,
         probabilities=prediction.probabilities,
         distance=prediction.distance,
         contributions=prediction.contributions,
+        layer_contributions=prediction.layer_contributions,
         boxes=prediction.detections,
         text=prediction.text,
         map=map,

@@ -19,7 +19,7 @@ from kenpin.files import check_writable, read_json, sole_writer, write_json
 from kenpin.inspection.aside import place_aside
 from kenpin.inspection.journal import JOURNAL, Appended, Journal
 from kenpin.inspection.judging import Judges
-from kenpin.inspection.part_judging import PartJudges, views_of_runs
+from kenpin.inspection.part_judging import PartJudges, not_by_part, views_of_runs
 from kenpin.inspection.part_pictures import PartPictures, View, alone
 from kenpin.inspection.pictures import Opened, as_text, open_bytes
 from kenpin.inspection.policy import Policy, read_policy
@@ -30,7 +30,7 @@ from kenpin.runtime.engines import EngineName
 from kenpin.views import PartViews
 
 _IDENTITY = "inspection.json"
-Part = TypeVar("Part", Opened, PartPictures)
+Part = TypeVar("Part", bound=Opened | PartPictures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,11 @@ class Line:
         self._judging, self._recording = Lock(), Lock()
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what was given in place of what its runs keep."""
+        return self._judges.notes
+
+    @property
     def views(self) -> PartViews | None:
         """The views by which parts are judged; None where each picture is a part."""
         return None if self._parts is None else self._parts.views
@@ -111,13 +116,20 @@ class Line:
         """The form of file names that tells parts and views: the policy's, or that of the training. Raises OptionError
         where a column told them in the training."""
         assert self._parts is not None
-        by = self._by or self._parts.views.by
-        if not is_form(by):
+        form = self.known_form
+        if form is None:
+            views = self._parts.views
             raise OptionError(
-                f"the policy's runs judge parts by {self._parts.views}, which a column {by!r} told apart; files have "
+                f"the policy's runs judge parts by {views}, which a column {views.by!r} told apart; files have "
                 "none, so give the form of their names in the policy, such as `by: '{part}_{view}'`."
             )
-        return NameForm(by)
+        return form
+
+    @property
+    def known_form(self) -> NameForm | None:
+        """As `form`; None where a column told them, or each picture is a part."""
+        by = None if self._parts is None else self._by or self._parts.views.by
+        return NameForm(by) if by is not None and is_form(by) else None
 
     @property
     def runs(self) -> Mapping[str, PolicyRun]:
@@ -179,8 +191,8 @@ class Line:
         """Reading of pictures while others are judged; what is read ahead is bounded by bytes."""
         return self._read_ahead.reading()
 
-    def taken(self, pending: deque[Pending[Opened]]) -> Iterator[list[Opened]]:
-        """Pictures that were read ahead, as many at a time as their bytes allow. `pending` is emptied."""
+    def taken(self, pending: deque[Pending[Part]]) -> Iterator[list[Part]]:
+        """Parts whose pictures were read ahead, as many at a time as their bytes allow. `pending` is emptied."""
         return self._read_ahead.taken(pending)
 
     def record(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> list[Recorded]:
@@ -189,17 +201,22 @@ class Line:
         where a record cannot be written, RunError where one cannot be read."""
         return self.keep(self.judged(pictures, sets_aside=sets_aside)).recorded
 
-    def judged(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> Judged:
+    def judged(self, parts: Sequence[Opened | PartPictures], *, sets_aside: bool = False) -> Judged:
         """The first half of `record`, for whoever writes records while the next pictures are judged: nothing is on disk
-        yet. Raises RunError."""
+        yet. A part by several pictures is REVIEW where the runs judge single ones. Raises RunError."""
         if self._parts is not None:
-            return self._looked_at([alone(picture) for picture in pictures], self._parts.judge)
+            by_part = [part if isinstance(part, PartPictures) else alone(part) for part in parts]
+            return self._looked_at(by_part, self._parts.judge)
 
-        def judge(new: Sequence[Opened], out: Path) -> list[PartRecord]:
-            records = self._judges.judge(new, out)
-            return [_to_move(*both) for both in zip(records, new, strict=True)] if sets_aside else records
+        def judge(new: Sequence[Opened | PartPictures], out: Path) -> list[PartRecord]:
+            single = [part for part in new if isinstance(part, Opened)]
+            records = self._judges.judge(single, out) if single else []
+            if sets_aside:
+                records = [_to_move(*both) for both in zip(records, single, strict=True)]
+            judged = iter(records)
+            return [next(judged) if isinstance(part, Opened) else not_by_part(self._judges, part) for part in new]
 
-        return self._looked_at(pictures, judge)
+        return self._looked_at(parts, judge)
 
     def keep(self, judged: Judged) -> Durable:
         """The second half: the records are on disk. A part that has got one since it was judged keeps that one. Raises

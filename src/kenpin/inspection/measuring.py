@@ -65,8 +65,8 @@ def measure(rulers: Sequence[Ruler], pictures: Sequence[Opened]) -> list[Measure
     """How near each picture, which could be opened, lies to each product. Raises whatever a network raises."""
     models = [ruler.run.predictor.model for ruler in rulers]
     images = [picture.image for picture in pictures if picture.image is not None]
-    outputs, features = outputs_and_features(models, images)
     examples = [example_of(picture) for picture in pictures]
+    outputs, features = outputs_and_features(models, images, examples=examples)
     predictions = [decode(model, raw, examples) for model, raw in zip(models, outputs, strict=True)]
     found = []
     for index, of_picture in enumerate(features):

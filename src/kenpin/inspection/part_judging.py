@@ -16,6 +16,7 @@ from kenpin.inspection.pictures import as_text
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.record import Answer, PartRecord, RecordedView
 from kenpin.inspection.runs import JudgedPart, PolicyRun
+from kenpin.plural import counted
 from kenpin.quality.part_verdicts import SeenView, judge_part, worst_view
 from kenpin.records import Judgement, Verdict
 from kenpin.views import PartViews
@@ -177,6 +178,17 @@ class PartJudges:
             return found
         note = as_text(f"The record cannot hold the answers on each view: {first_line(found.error)}")
         return replace(record, views=recorded({}), reasons=(*record.reasons, note))
+
+
+def not_by_part(judges: Judges, part: PartPictures) -> PartRecord:
+    """The record of a part that came by several pictures to runs that judge single ones."""
+    why = f"It came as {counted(len(part.views), 'picture')}, and parts are judged by single ones: a person must look."
+    record = judges.record(part.whole(part.views[0]), Verdict.REVIEW, (why,))
+    return replace(record, views=tuple(_recorded(view, _error_of(view), ()) for view in part.views))
+
+
+def _error_of(view: View) -> str | None:
+    return None if view.opened.error is None else as_text(f"{view.opened.error}")
 
 
 def _recorded(view: View, error: str | None, answers: tuple[Answer, ...]) -> RecordedView:

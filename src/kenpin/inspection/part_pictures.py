@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from statistics import fmean
 
+from kenpin.data.picture_look import PictureLook
 from kenpin.inspection.pictures import Opened, Sighting
 from kenpin.inspection.record import PartKey
 
@@ -57,7 +59,8 @@ class PartPictures:
             0,
             max(one.since_s for one in seen),
         )
-        return replace(worst.opened, seen=sighting, picture_hash=self._hash(), features={})
+        look = _mean_look([view.opened.look for view in self.views])
+        return replace(worst.opened, seen=sighting, picture_hash=self._hash(), look=look, features={})
 
     def _hash(self) -> str:
         if len(self.views) == 1:
@@ -65,6 +68,15 @@ class PartPictures:
         # unreadable files are told apart by size and time, as in a key
         contents = json.dumps([(view.name, view.opened.key[1]) for view in self.views], ensure_ascii=False)
         return hashlib.blake2b(contents.encode(), digest_size=16).hexdigest()
+
+
+def _mean_look(looks: Sequence[PictureLook | None]) -> PictureLook | None:
+    """How the pictures of a part were taken, on average; None where not all were measured. That of the worst view would
+    follow which view that is, and not the camera."""
+    known = [look for look in looks if look is not None]
+    if len(known) < len(looks):
+        return None
+    return PictureLook(**{one.name: fmean(getattr(look, one.name) for look in known) for one in fields(PictureLook)})
 
 
 def alone(opened: Opened, hindrance: str | None = None) -> PartPictures:

@@ -11,9 +11,7 @@ from kenpin.inspection.pictures import Opened
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.region_rules import SizeBound
 from kenpin.inspection.runs import PolicyRun, RunOutput, map_against, maps_of
-from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Explained, Localised
-from kenpin.quality.calibration import least_score
 from kenpin.regions import DefectRegion, regions_of_detections, regions_of_map
 from kenpin.regions.places import touches
 from kenpin.targets import Target
@@ -39,7 +37,7 @@ class RegionFinder:
         for name, run in runs.items():
             options = policy.runs[name]
             asked = name in policy.runs_with_regions or options.region_from is not None
-            cut = options.region_from if options.region_from is not None else _cut_of(run)
+            cut = options.region_from if options.region_from is not None else run.predictor.regions_from
             if asked:
                 _check(name, run, cut)
             if _has_regions(run, cut) and (asked or not _costs_more(run)):
@@ -89,20 +87,6 @@ class RegionFinder:
         assert looked.cut is not None
         map_ = map_against(run, output, maps_of(run, opened, output))
         return () if map_ is None else regions_of_map(map_, looked.cut, self._scale)
-
-
-def _cut_of(run: PolicyRun) -> float | None:
-    """The number from which a part fails, on the scale of the run's map or boxes."""
-    if run.threshold is None:
-        return None
-    model = run.predictor.model
-    if isinstance(model, Localised):
-        return run.predictor.fails_on_map
-    if not run.predictor.target.locates:
-        return None
-    calibration = model.calibration if isinstance(model, CalibratedPictures) else None
-    cut = run.threshold.fail_from
-    return cut if calibration is None else least_score(calibration, cut)
 
 
 def _has_regions(run: PolicyRun, cut: float | None) -> bool:

@@ -94,7 +94,11 @@ class Policy(StrictOptions):
     )
     px_per_mm: tuple[float, ...] | None = Field(
         None, description="Pixels a millimetre of the pictures as they are taken, or two such numbers, for across and "
-        "down; sizes of regions are then in mm too."
+        "down; sizes of regions are then in mm too. By default what its runs keep."
+    )  # fmt: skip
+    roi: str | None = Field(
+        None, description="Regions of interest by picture, for runs that were trained on such: a folder of masks named "
+        "as the pictures, from the policy's own folder, or a table with a column of them."
     )  # fmt: skip
     places: dict[str, NamedPlaceOptions] | None = Field(
         None, description="Places of the picture by name, for rules: each `box_px`, `box_share`, `polygon_px` or "
@@ -179,11 +183,9 @@ class Policy(StrictOptions):
     @classmethod
     def _rules_are_readable(cls, rules: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         parsed = tuple(map(parse_rule, rules))
-        if {"runs", "px_per_mm", "places"} <= info.data.keys():  # else one of these is refused, and named first
+        if {"runs", "places"} <= info.data.keys():  # else one of these is refused, and named first
             for rule in parsed:
-                check_region_rule(
-                    rule, info.data["runs"], info.data["places"], has_scale=info.data["px_per_mm"] is not None
-                )
+                check_region_rule(rule, info.data["runs"], info.data["places"])
         return tuple(rule.text for rule in parsed)
 
     @model_validator(mode="after")
@@ -198,11 +200,6 @@ class Policy(StrictOptions):
                     f"{where} names a run `{name}` that is not below `runs`; {did_you_mean(name, self.runs)}"
                 )
         for name, options in self.runs.items():
-            if options.ignored is not None and options.ignored.unit == "mm" and self.px_per_mm is None:
-                raise ValueError(
-                    f"run {name}: `ignore_below` of {options.ignore_below} is in mm, and how many pixels a millimetre "
-                    "has is not known; give `px_per_mm` in the policy or as `--px-per-mm`, or write px."
-                )
             if options.decides == "rules" and name not in self.runs_with_regions:
                 raise ValueError(
                     f"run {name} decides by `rules`, and no rule is on its regions; write one such as `FAIL if region "
@@ -226,14 +223,9 @@ class Policy(StrictOptions):
         return scale_of(self.px_per_mm)
 
 
-def read_policy(path: Path, *, px_per_mm: tuple[float, ...] | None = None) -> Policy:
-    """The policy in a YAML file; folders in it are relative to its own. px_per_mm: in place of the file's. Raises
-    OptionError."""
-    values = read_yaml(path)
-    if px_per_mm is not None:
-        scale_of(px_per_mm)
-        values["px_per_mm"] = px_per_mm
-    policy = Policy.from_mapping(values, str(path))
+def read_policy(path: Path) -> Policy:
+    """The policy in a YAML file; folders in it are relative to its own. Raises OptionError."""
+    policy = Policy.from_mapping(read_yaml(path), str(path))
     folder = path.absolute().parent
     runs = {
         name: options.model_copy(update={"run": folder_below(folder, options.run)})
@@ -245,4 +237,5 @@ def read_policy(path: Path, *, px_per_mm: tuple[float, ...] | None = None) -> Po
     describe = policy.describe
     if describe is not None:
         describe = describe.model_copy(update={"run": folder_below(folder, describe.run)})
-    return policy.model_copy(update={"runs": runs, "cases": cases, "describe": describe})
+    roi = None if policy.roi is None else str(folder / policy.roi)
+    return policy.model_copy(update={"runs": runs, "cases": cases, "describe": describe, "roi": roi})

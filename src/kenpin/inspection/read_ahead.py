@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from kenpin.data.images import bytes_of_size
 from kenpin.data.streaming import Ahead, Pending, in_batches
+from kenpin.inspection.part_pictures import PartPictures
 from kenpin.inspection.pictures import Opened
 
+Part = TypeVar("Part", bound=Opened | PartPictures)
 _READERS = 2  # threads that open the next pictures while the networks compute
 
 
@@ -25,19 +28,22 @@ class ReadAhead:
         """Reading of pictures while others are judged; what is read ahead is bounded by bytes."""
         return Ahead(self._readers)
 
-    def taken(self, pending: deque[Pending[Opened]]) -> Iterator[list[Opened]]:
-        """Pictures that were read ahead, as many at a time as their bytes allow. `pending` is emptied."""
+    def taken(self, pending: deque[Pending[Part]]) -> Iterator[list[Part]]:
+        """Parts whose pictures were read ahead, as many at a time as their bytes allow. `pending` is emptied."""
 
-        def opened() -> Iterator[Opened]:
+        def opened() -> Iterator[Part]:
             while pending:
                 yield pending.popleft().result()
 
-        return in_batches(opened(), self._batch_size, _held_bytes)
+        return in_batches(opened(), self._batch_size, held_bytes)
 
     def close(self) -> None:
         """End the threads."""
         self._readers.shutdown()
 
 
-def _held_bytes(opened: Opened) -> int:
-    return 0 if opened.image is None else bytes_of_size(opened.image.size)
+def held_bytes(part: Opened | PartPictures) -> int:
+    """Bytes of the pictures of a part in memory."""
+    if isinstance(part, PartPictures):
+        return sum(held_bytes(view.opened) for view in part.views)
+    return 0 if part.image is None else bytes_of_size(part.image.size)

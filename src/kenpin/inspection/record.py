@@ -46,6 +46,8 @@ class Answer:
     """D²/k."""
     contributions: Mapping[str, float] | None = None
     """The items with the largest shares of the distance."""
+    layer_contributions: Mapping[str, float] | None = None
+    """Shares of the distance by layer of the network, where there are several."""
     boxes: Detections | None = None
     text: str | None = None
     """A language model's raw answer."""
@@ -170,9 +172,21 @@ class PartRecord:
     """None where the product was told with the part."""
     rule: str | None = None
     """The rule of the policy that decided; None where none held."""
+    px_per_mm: tuple[float, float] | None = None
+    """Pixels a millimetre, across and down, by which regions were measured; None where they are in pixels alone."""
     views: tuple[RecordedView, ...] = ()
     """Where parts are judged by several pictures, each of them, sorted by name: `answers` are then the worst ones, by
     run, `picture` and `size_wh` those of the worst view, and `picture_hash` is over all."""
+
+    @property
+    def deciding(self) -> RecordedView | None:
+        """The view whose picture stands for the part; None where the part is of one picture."""
+        return next((view for view in self.views if view.picture == self.picture), None)
+
+    @property
+    def answers_on_picture(self) -> tuple[Answer, ...]:
+        """What the runs answered on the picture that stands for the part."""
+        return self.answers if self.deciding is None else self.deciding.answers
 
 
 PartKey = tuple[str, str]
@@ -235,6 +249,7 @@ _ANSWER = pa.struct(
         ("probabilities", _SHARES),
         ("distance", pa.float64()),
         ("contributions", _SHARES),
+        ("layer_contributions", _SHARES),
         ("boxes", pa.list_(_BOX)),
         ("text", pa.string()),
         ("map", pa.string()),
@@ -287,6 +302,7 @@ SCHEMA = pa.schema(
         ("look", _LOOK),
         ("choice", _CHOICE),
         ("rule", pa.string()),
+        ("px_per_mm", pa.list_(pa.float64())),
         ("views", pa.list_(_VIEW)),
     ],
     metadata={"kenpin.part_records": str(SCHEMA_VERSION)},
@@ -307,7 +323,7 @@ def _convert(answers: Sequence[Answer], rows: Sequence[dict[str, Any]]) -> None:
     for answer, values in zip(answers, rows, strict=True):
         boxes = answer.boxes
         values["boxes"] = None if boxes is None else list(map(_box, *_columns(boxes)))
-        for name in ("probabilities", "contributions"):
+        for name in ("probabilities", "contributions", "layer_contributions"):
             values[name] = None if values[name] is None else list(values[name].items())
 
 

@@ -97,10 +97,9 @@ class RegionOptions(StrictOptions):
         return None if self.ignore_below is None else parse_ignored(self.ignore_below)
 
 
-def check_region_rule(
-    rule: Rule, runs: Mapping[str, object], places: Mapping[str, NamedPlaceOptions] | None, *, has_scale: bool
-) -> None:
-    """Refuse a rule whose conditions on regions cannot be judged. runs: of the policy, by name. Raises ValueError."""
+def check_region_rule(rule: Rule, runs: Mapping[str, object], places: Mapping[str, NamedPlaceOptions] | None) -> None:
+    """Refuse a rule whose conditions on regions name what the policy has not. runs: of the policy, by name. Raises
+    ValueError."""
     for term in rule.region_terms:
         if term.run not in runs:
             raise ValueError(
@@ -111,8 +110,3 @@ def check_region_rule(
                 did_you_mean(term.place, places) if places else "give `places` with a box or a polygon of this name."
             )
             raise ValueError(f"rule {rule.text!r} names a place `{term.place}` that is not below `places`; {remedy}")
-        if term.measures_mm and not has_scale:
-            raise ValueError(
-                f"rule {rule.text!r} measures in mm, and how many pixels a millimetre has is not known; give "
-                "`px_per_mm` in the policy or as `--px-per-mm`, or write sizes in px and px²."
-            )

@@ -16,8 +16,9 @@ from kenpin.models.contract import Explained, Localised
 from kenpin.models.framed import framing_of
 from kenpin.models.looking.maps import map_of_cells
 from kenpin.models.passing import decode, outputs_together
-from kenpin.models.tiles import stitched, tiling_of
-from kenpin.records import Example, Map
+from kenpin.models.stitching import stitched
+from kenpin.models.tiles import tiling_of
+from kenpin.records import Example, Map, Prediction
 
 _LOOKED_AT = 4  # tiles that are explained together
 
@@ -36,15 +37,22 @@ def maps_of(
     return [_of_view(judge, image, example, way, label) for image, example in zip(images, examples, strict=True)]
 
 
+def map_and_prediction(judge: Localised, image: Image, example: Example) -> tuple[tuple[Map], Prediction]:
+    """The map of a picture that its score is read off, and the prediction, which says what the score is made up of.
+    Raises NotAlignedError."""
+    (outputs,) = outputs_together([judge], [image], examples=[example])
+    (prediction,) = decode(judge, outputs, [example])
+    return (judge.map_of(outputs["map"][0], image.size),), prediction
+
+
 def _of_view(judge: Explained, image: Image, example: Example, way: str | None, label: str | None) -> tuple[Map, ...]:
     """The map of what the judge sees of one picture."""
     if isinstance(judge, Localised):
         if way is not None or label is not None:  # there may be none such, which it says of any picture
             judge.maps([image], [example], way, label)
-        (outputs,) = outputs_together([judge], [image])
-        return (judge.map_of(outputs["map"][0], image.size),)
+        return map_and_prediction(judge, image, example)[0]
     if label is None:  # of the whole picture, not of each tile
-        (outputs,) = outputs_together([judge], [image])
+        (outputs,) = outputs_together([judge], [image], examples=[example])
         (prediction,) = decode(judge, outputs, [example])
         if prediction.detections is not None:
             raise OptionError(
@@ -53,6 +61,7 @@ def _of_view(judge: Explained, image: Image, example: Example, way: str | None, 
             )
         label = prediction.label
     framing, tiling = framing_of(judge), tiling_of(judge)
+    framing = None if framing is None else framing.of_picture(example, image.size)
     framed = Framed(image) if framing is None else framing.of(image)
     found, grid = _map(judge, tiling, framed.image, example, way, label)
     region = (0.0, 0.0, 1.0, 1.0)

@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
 from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.framed_set import framed_set, row_of_framed
 from kenpin.data.framing import REFERENCE, ROI, Framed, Framing, read_framing
-from kenpin.errors import ImageError
+from kenpin.data.picture_regions import regions_given
+from kenpin.errors import ImageError, OptionError
 from kenpin.models.contract import Judge, Localised, OnError, Progress
+from kenpin.models.deciding import CELLS, deciding, one_object
 from kenpin.models.outputs import Outputs
 from kenpin.models.tiles import PREDICTION, Plain, Rows, decoded, one_by_one, stacked
 from kenpin.records import Detections, Example, ImageSource, Prediction
+from kenpin.regions.by_picture import WHOLE, is_by_picture
 
 if TYPE_CHECKING:  # who judges by a package does not wait for the options of a training
     from kenpin.config import ViewOptions
@@ -27,15 +29,15 @@ View = TypeVar("View", bound="ViewOptions")
 
 def framing_by(options: ViewOptions) -> Framing | None:
     """The framing of a family's options. Raises OptionError, ImageError, MissingExtraError."""
-    return read_framing(options.align, options.roi, options.object)
+    return read_framing(options.align, options.roi, options.object, options.roi_default)
 
 
 def with_kept_view(options: View, folder: Path) -> View:
     """The options with the reference and region of interest that `Framing.write` left in a run's folder: the files
     that they named at first may be gone, or others."""
-    kept = {"align": REFERENCE, "roi": ROI}
+    kept = {"align": REFERENCE, "roi_default" if is_by_picture(options.roi) else "roi": ROI}
     return options.model_copy(
-        update={name: str(folder / file) for name, file in kept.items() if getattr(options, name) is not None}
+        update={name: str(folder / file) for name, file in kept.items() if getattr(options, name) not in (None, WHOLE)}
     )
 
 
@@ -43,6 +45,18 @@ def framing_of(judge: Judge) -> Framing | None:
     """How a judge frames pictures; None where it looks at all of them as they are."""
     found: Framing | None = getattr(judge, "framing", None)
     return found
+
+
+def look_in(judge: Judge, roi: str) -> None:
+    """Let a judge find the region of interest of each picture by this folder of masks or table, in place of what its
+    run keeps. Raises OptionError where it looks at one region, or at whole pictures."""
+    framing = framing_of(judge)
+    if framing is None or framing.by_picture is None:
+        raise OptionError(
+            "option `--roi`: this run was not trained on a region of its own in each picture; leave it out, or train "
+            "with --roi FOLDER."
+        )
+    judge.framing = replace(framing, by_picture=regions_given(roi, framing.by_picture))  # type: ignore[attr-defined]
 
 
 def outputs_framed(
@@ -64,7 +78,8 @@ def outputs_framed(
             if outputs is None:
                 yield row, None
             else:
-                yield row, in_picture(judge, framing, opener.framed(framed[row]), sizes[row], outputs)
+                of_one = opener.framing_of(pictures[row], sizes[row])
+                yield row, in_picture(judge, of_one, opener.framed(framed[row]), sizes[row], outputs)
 
     yield from one_by_one(dataset, rows_of, progress, on_error)
 
@@ -100,15 +115,22 @@ def _rows(
 
 
 def outputs_of_framed_images(
-    judge: Judge, framing: Framing, images: Sequence[Image], *, inner: Callable[[Sequence[Image]], Outputs]
+    judge: Judge,
+    framing: Framing,
+    images: Sequence[Image],
+    *,
+    examples: Sequence[Example | None],
+    inner: Callable[[Sequence[Image]], Outputs],
 ) -> Outputs:
-    """A row of raw outputs for each picture, mode RGB. inner: gives those of framed pictures. Raises
-    NotAlignedError."""
-    each = [framing.of(image) for image in images]
+    """A row of raw outputs for each picture, mode RGB. examples: of the pictures, as `outputs_together` takes them;
+    inner: gives outputs of framed pictures. Raises NotAlignedError, ImageError where one has no region."""
+    known = examples or [Example("", ImageSource())] * len(images)
+    framings = [framing.of_picture(example, image.size) for example, image in zip(known, images, strict=True)]
+    each = [of_one.of(image) for of_one, image in zip(framings, images, strict=True)]
     found = inner([framed.image for framed in each])
     rows = [
-        in_picture(judge, framing, framed, image.size, {name: of[index : index + 1] for name, of in found.items()})
-        for index, (framed, image) in enumerate(zip(each, images, strict=True))
+        in_picture(judge, of_one, framed, image.size, {name: of[index : index + 1] for name, of in found.items()})
+        for index, (of_one, framed, image) in enumerate(zip(framings, each, images, strict=True))
     ]
     return {name: stacked([row[name] for row in rows]) for name in rows[0]}
 
@@ -116,15 +138,17 @@ def outputs_of_framed_images(
 def in_picture(judge: Judge, framing: Framing, framed: Framed, size_wh: tuple[int, int], outputs: Outputs) -> Outputs:
     """Raw outputs of one framed picture, one row, in the frame of its picture."""
     if isinstance(judge, Localised):
-        return {"map": framing.map_in_picture(outputs["map"][0], framed, size_wh)[None]}
+        grid = outputs["map"][0]
+        found = {"map": framing.map_in_picture(grid, framed, size_wh)[None]}
+        if CELLS in outputs:
+            found[CELLS] = one_object(deciding(outputs[CELLS][0], framing.looked_at(grid, framed)))
+        return found
     example = Example("", ImageSource(), size_wh=framed.image.size)
     known = decoded(outputs, [example])
     (prediction,) = judge.decode(outputs, [example]) if known is None else known
     if prediction.detections is None:
         return outputs
-    found = np.empty(1, object)
-    found[0] = _moved(prediction, prediction.detections, framing, framed, size_wh)
-    return {PREDICTION: found}
+    return {PREDICTION: one_object(_moved(prediction, prediction.detections, framing, framed, size_wh))}
 
 
 def _moved(

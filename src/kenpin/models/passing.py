@@ -76,18 +76,27 @@ Features = Mapping[str, Outputs]
 """What frozen networks computed of a picture, a row of each output, by the networks' keys."""
 
 
-def outputs_together(judges: Sequence[Judge], images: Sequence[Image], known: Sequence[Features] = ()) -> list[Outputs]:
+def outputs_together(
+    judges: Sequence[Judge],
+    images: Sequence[Image],
+    known: Sequence[Features] = (),
+    examples: Sequence[Example | None] = (),
+) -> list[Outputs]:
     """Raw outputs of each judge for the same pictures, mode RGB or L; features that several networks share are computed
-    once. known: of each picture what was computed before; none: nothing was."""
-    return _outputs(judges, images, _known_of_all(known))
+    once. known: of each picture what was computed before; none: nothing was. examples: of the pictures, by whose names
+    regions of interest are found; None: of no part, looked at as a whole."""
+    return _outputs(judges, images, _known_of_all(known), examples)
 
 
 def outputs_and_features(
-    judges: Sequence[Judge], images: Sequence[Image], known: Sequence[Features] = ()
+    judges: Sequence[Judge],
+    images: Sequence[Image],
+    known: Sequence[Features] = (),
+    examples: Sequence[Example | None] = (),
 ) -> tuple[list[Outputs], list[Features]]:
     """As `outputs_together`, and of each picture what its networks computed, for whoever judges it next."""
     shared = _known_of_all(known)
-    outputs = _outputs(judges, images, shared)
+    outputs = _outputs(judges, images, shared, examples)
     of_each: list[Features] = [
         {key: {name: rows[index : index + 1] for name, rows in found.items()} for key, found in shared.items()}
         for index in range(len(images))
@@ -95,13 +104,18 @@ def outputs_and_features(
     return outputs, of_each
 
 
-def _outputs(judges: Sequence[Judge], images: Sequence[Image], shared: dict[str, Outputs]) -> list[Outputs]:
+def _outputs(
+    judges: Sequence[Judge],
+    images: Sequence[Image],
+    shared: dict[str, Outputs],
+    examples: Sequence[Example | None] = (),
+) -> list[Outputs]:
     """Raw outputs of each judge. shared: what is known of all pictures, by the networks' keys; what is computed
     is added to it."""
     found: dict[int, Outputs] = {}
     networks = []
     for number, judge in enumerate(judges):
-        if (view := _own_view(judge)) is not None:  # of what no other network sees
+        if (view := _own_view(judge, examples)) is not None:  # of what no other network sees
             found[number] = view([*map(as_rgb, images)])
             continue
         if not isinstance(judge, Computes):
@@ -122,7 +136,7 @@ def _outputs(judges: Sequence[Judge], images: Sequence[Image], shared: dict[str,
     return [found[number] for number in range(len(judges))]
 
 
-def _own_view(judge: Judge) -> Callable[[Sequence[Image]], Outputs] | None:
+def _own_view(judge: Judge, examples: Sequence[Example | None]) -> Callable[[Sequence[Image]], Outputs] | None:
     """What gives the raw outputs of pictures that the judge frames, or looks at tile by tile; None of whole ones."""
     tiling, framing = tiling_of(judge), framing_of(judge)
     if tiling is None and framing is None:
@@ -130,7 +144,9 @@ def _own_view(judge: Judge) -> Callable[[Sequence[Image]], Outputs] | None:
     outputs = partial(_plain_outputs_of, judge)
     if tiling is not None:
         outputs = partial(outputs_of_images, judge, tiling, plain=outputs, batch_size=batch_size_of(judge))
-    return outputs if framing is None else partial(outputs_of_framed_images, judge, framing, inner=outputs)
+    if framing is None:
+        return outputs
+    return partial(outputs_of_framed_images, judge, framing, examples=examples, inner=outputs)
 
 
 def _plain_outputs_of(judge: Judge, images: Sequence[Image]) -> Outputs:

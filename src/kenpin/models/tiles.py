@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.framed_set import framed_set
 from kenpin.data.images import displayed_size
 from kenpin.data.tiles_to_learn import tiles_to_learn
-from kenpin.data.tiling import Tiling, blend, tile_of, tiles_of
+from kenpin.data.tiling import Tiling, tile_of, tiles_of
 from kenpin.errors import ImageError
 from kenpin.models.contract import Judge, Localised, OnError, Progress
+from kenpin.models.deciding import CELLS, one_object
 from kenpin.models.joined_boxes import joined
 from kenpin.models.outputs import Outputs
+from kenpin.models.stitching import SeenInTiles, stitched
 from kenpin.records import Example, ImageSource, Prediction
 from kenpin.targets import Target
 
@@ -29,6 +32,8 @@ if TYPE_CHECKING:  # who judges by a package does not wait for the options of a 
 PREDICTION = "prediction"
 """Name among the raw outputs of a prediction that was joined from those of the tiles."""
 _TOGETHER = 256  # pictures of which tiles, or framed pictures, are one data set
+_MOST_BYTES = 64_000_000
+"""Of the cells of a picture's tiles that wait for its map; of more, the tiles that decide are looked at again."""
 
 Plain = Callable[..., Iterator[tuple[list[Example], Outputs]]]
 """`outputs_of` for pictures as they are."""
@@ -83,8 +88,18 @@ def outputs_by_tiles(
 
     def rows_of(pictures: Dataset, sizes: Sequence[tuple[int, int]]) -> Rows:
         tiles = tiles_of(pictures, sizes, tiling)
+        first = np.cumsum([0, *(len(tiling.tiles(size)) for size in sizes)])
+
+        def again(row: int, wanted: Sequence[int]) -> NDArray[np.float32]:
+            some = tiles.select(int(first[row]) + tile for tile in wanted)
+            found = plain(some, on_error=None, batch_size=batch_size)
+            return np.asarray(_concatenated([outputs for _, outputs in found])[CELLS])
+
         for row, outputs in _by_picture(tiles, pictures, sizes, tiling, plain, on_error, batch_size):
-            yield row, None if outputs is None else joined_outputs(judge, tiling, sizes[row], outputs)
+            found = None
+            if outputs is not None:
+                found = joined_outputs(judge, tiling, sizes[row], outputs, partial(again, row))
+            yield row, found
 
     yield from one_by_one(dataset, rows_of, progress, on_error)
 
@@ -143,6 +158,7 @@ def _by_picture(
         bad.setdefault(tile_of(tile).row, error)
 
     wanted = [len(tiling.tiles(size)) for size in sizes]
+    most = max(wanted, default=0)
     waiting: list[Outputs] = []
     row = 0
 
@@ -165,9 +181,17 @@ def _by_picture(
     for examples, outputs in plain(tiles, on_error=None if on_error is None else note, batch_size=batch_size):
         sound = [index for index, tile in enumerate(examples) if tile_of(tile).row not in bad]
         if sound:
-            waiting.append({name: rows[sound] for name, rows in outputs.items()})
+            waiting.append({name: rows[sound] for name, rows in _held(outputs, most).items()})
         yield from finished()
     yield from finished()
+
+
+def _held(outputs: Outputs, tiles: int) -> Outputs:
+    """The outputs of some of a picture's tiles, the cells with no number where those of all would take too much
+    memory."""
+    if CELLS not in outputs or outputs[CELLS][:1].nbytes * tiles <= _MOST_BYTES:
+        return outputs
+    return {**outputs, CELLS: np.empty((_count(outputs), 0), np.float32)}
 
 
 def _count(outputs: Outputs) -> int:
@@ -197,11 +221,16 @@ def outputs_of_images(
     """A row of raw outputs for each picture, mode RGB. plain: gives those of tiles."""
     rows = []
     for image in images:
-        tiles = iter([tiling.cut(image, at_xy) for at_xy in tiling.tiles(image.size)])
+        places = tiling.tiles(image.size)
+        tiles = iter([tiling.cut(image, at_xy) for at_xy in places])
         parts = []
         while some := list(islice(tiles, batch_size)):
-            parts.append(plain(some))
-        rows.append(joined_outputs(judge, tiling, image.size, _concatenated(parts)))
+            parts.append(_held(plain(some), len(places)))
+
+        def again(wanted: Sequence[int], image: Image = image) -> NDArray[np.float32]:
+            return np.asarray(plain([tiling.cut(image, tiling.tiles(image.size)[tile]) for tile in wanted])[CELLS])
+
+        rows.append(joined_outputs(judge, tiling, image.size, _concatenated(parts), again))
     return {name: stacked([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -215,18 +244,27 @@ def stacked(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return found
 
 
-def joined_outputs(judge: Judge, tiling: Tiling, size_wh: tuple[int, int], outputs: Outputs) -> Outputs:
-    """Raw outputs of a picture, one row, from those of its tiles, a row each."""
+def joined_outputs(
+    judge: Judge,
+    tiling: Tiling,
+    size_wh: tuple[int, int],
+    outputs: Outputs,
+    again: Callable[[Sequence[int]], NDArray[np.float32]],
+) -> Outputs:
+    """Raw outputs of a picture, one row, from those of its tiles, a row each. again: computes the `cells` of some
+    tiles, by their indices, where those of all were not kept."""
     if isinstance(judge, Localised):
-        return {"map": stitched(outputs["map"], tiling, size_wh)[None]}
+        found = {"map": stitched(outputs["map"], tiling, size_wh)[None]}
+        if (kept := outputs.get(CELLS)) is not None:
+            cells_of = (lambda wanted: kept[list(wanted)]) if kept.shape[1] else again
+            found[CELLS] = one_object(SeenInTiles(outputs["map"], tiling, size_wh, cells_of))
+        return found
     places = tiling.tiles(size_wh)
     side = tiling.tile_px
     examples = [Example(f"{x},{y}", ImageSource(), size_wh=(side, side)) for x, y in places]
     predictions = judge.decode(outputs, examples)
     if any(prediction.detections is not None for prediction in predictions):
-        found = np.empty(1, object)
-        found[0] = joined(predictions, places, side, size_wh)
-        return {PREDICTION: found}
+        return {PREDICTION: one_object(joined(predictions, places, side, size_wh))}
     worst = worst_of(predictions)
     return {name: rows[worst : worst + 1] for name, rows in outputs.items()}
 
@@ -243,50 +281,3 @@ def decoded(outputs: Outputs, examples: Sequence[Example]) -> list[Prediction] |
     return [
         replace(prediction, id=example.id) for prediction, example in zip(outputs[PREDICTION], examples, strict=True)
     ]
-
-
-def stitched(grids: NDArray[np.float32], tiling: Tiling, size_wh: tuple[int, int]) -> NDArray[np.float32]:
-    """The maps of all tiles, (tiles, rows, columns), as one of the picture, with cells as large as theirs.
-
-    Each is interpolated at the cells of the whole; where tiles overlap they fade into one another.
-    """
-    side = tiling.tile_px
-    cells = [max(1, round(length / side * count)) for length, count in zip(size_wh[::-1], grids.shape[1:], strict=True)]
-    total, weight = np.zeros(cells, np.float64), np.zeros(cells, np.float64)
-    axes = [
-        {start: _axis(length, count, of_tile, start, tiling) for start in tiling.starts(length)}
-        for length, count, of_tile in zip(size_wh[::-1], cells, grids.shape[1:], strict=True)
-    ]
-    for grid, (x, y) in zip(grids, tiling.tiles(size_wh), strict=True):
-        down, across = axes[0][y], axes[1][x]
-        weights = np.outer(down.weights, across.weights)
-        at = (down.cells, across.cells)
-        total[at] += weights * (down.linear @ grid @ across.linear.T)
-        weight[at] += weights
-    return (total / weight).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class _Along:
-    """One tile along one side of the picture."""
-
-    cells: slice
-    """The cells of the whole whose centres it shows."""
-    weights: NDArray[np.float64]
-    linear: NDArray[np.float64]
-    """(cells of the whole, cells of the tile)."""
-
-
-def _axis(length_px: int, count: int, of_tile: int, start_px: int, tiling: Tiling) -> _Along:
-    centres = (np.arange(count) + 0.5) * length_px / count
-    shown = np.flatnonzero((centres >= start_px) & (centres < start_px + tiling.tile_px))
-    first, last = int(shown[0]), int(shown[-1]) + 1
-    inside = centres[first:last]
-    places = np.clip((inside - start_px) / tiling.tile_px * of_tile - 0.5, 0, of_tile - 1)
-    below = np.minimum(places.astype(int), of_tile - 1)
-    share = places - below
-    share[share < 1e-9] = 0
-    linear = np.zeros((len(inside), of_tile))
-    linear[np.arange(len(inside)), below] = 1 - share
-    linear[np.arange(len(inside)), np.minimum(below + 1, of_tile - 1)] += share
-    return _Along(slice(first, last), blend(tiling, inside, start_px, length_px), linear)

@@ -67,6 +67,27 @@ def scale_of(px_per_mm: float | tuple[float, ...] | None) -> PxPerMm | None:
     return numbers[0], numbers[-1]
 
 
+def told_scale(scale: PxPerMm) -> str:
+    """A scale as it is typed and told.
+
+    >>> told_scale((20.0, 20.0)), told_scale((20.0, 12.5))
+    ('20', '20 across and 12.5 down')
+    """
+    across, down = (f"{value:.6g}" for value in scale)
+    return across if across == down else f"{across} across and {down} down"
+
+
+def other_scale(given: PxPerMm | None, kept: PxPerMm | None, keeper: str) -> str | None:
+    """A sentence where a scale is given in place of another one that is kept; None where they agree. keeper: what keeps
+    it, as the user knows it."""
+    if given is None or kept is None or given == kept:
+        return None
+    return (
+        f"{keeper} keeps {told_scale(kept)} pixels a millimetre; sizes are by the {told_scale(given)} that were given "
+        "in their place."
+    )
+
+
 def told_region(region: DefectRegion) -> str:
     """The region's size and place, in mm where they are known.
 

@@ -11,13 +11,14 @@ from markupsafe import Markup
 from kenpin.evaluation.mistakes import mistake_of
 from kenpin.evaluation.pairs import Pair
 from kenpin.evaluation.parts import pictures_of
-from kenpin.records import Evaluation, JudgedExample
+from kenpin.records import Evaluation, JudgedExample, Prediction
 from kenpin.regions.region import sizes
 from kenpin.report import words
 from kenpin.report.document import data_url
-from kenpin.report.heat import Heat
+from kenpin.report.heat import Heat, darkened
 from kenpin.report.names import picture_name
 from kenpin.report.overlay import predicted_boxes, true_boxes
+from kenpin.run.looked_at import LookedAt
 from kenpin.words import ENGLISH, Texts
 from kenpin.words.recorded import recorded
 
@@ -76,6 +77,7 @@ def part_card(
         # without a picture, the items show the origin of the distance
         strongest = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_ITEMS]
         lines.append(", ".join(f"{name} {share:.2g}" for name, share in strongest if share > 0))
+    lines += _shares(prediction, heat, texts)
     maps = {} if heat is None else {id: over for id in ids if (over := heat.over(id)) is not None}
     if heat is not None and maps and not heat.maps.of_score:
         lines.append(_recorded_map(heat.maps.by_id[next(iter(maps))].shows, texts))
@@ -105,6 +107,38 @@ def part_card(
                 title = texts("%(view)s: map", view=names[id]) if names else texts("map")
                 pictures.append(CardPicture(shown, maps[id], title, under=True))
     return Card(picture_name(part.id), texts(tag), tuple(lines), tuple(pictures))
+
+
+def looked_at_cards(
+    looked_at: Mapping[str, LookedAt], thumbnails: Mapping[str, bytes], texts: Texts = ENGLISH
+) -> list[Card]:
+    """Pictures with what was left out of them in dark."""
+    found = []
+    for id, one in looked_at.items():
+        if (image := data_url(thumbnails.get(id))) is not None:
+            share = texts("looked at: %(share)s", share=words.percent(float(one.mask.mean()), 0))
+            picture = CardPicture(image, darkened(one.mask, one.size_wh))
+            found.append(Card(picture_name(id), "", (share,), (picture,)))
+    return found
+
+
+def _shares(prediction: Prediction, heat: Heat | None, texts: Texts) -> list[str]:
+    """Which layers of a network make up the distance, and where its highest cell is the score, which items do."""
+    if not (distance := prediction.distance):
+        return []
+
+    def told(shares: Mapping[str, float]) -> str:
+        ranked = sorted(shares.items(), key=lambda item: -item[1])
+        shown = ((name, words.percent(round(share / distance, 2) + 0.0, 0)) for name, share in ranked)
+        return ", ".join(f"{name}\N{NO-BREAK SPACE}{share}" for name, share in shown)
+
+    lines = []
+    if prediction.layer_contributions:
+        lines.append(texts("distance by layer: %(shares)s", shares=told(prediction.layer_contributions)))
+    if prediction.contributions and heat is not None and heat.maps.of_score:
+        ranked = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_ITEMS]
+        lines.append(texts("most of it by item: %(shares)s", shares=told(dict(ranked))))
+    return lines
 
 
 def pair_card(pair: Pair, thumbnails: Mapping[str, bytes], texts: Texts = ENGLISH) -> Card:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kenpin.errors import RunError
 from kenpin.records import Evaluation
 from kenpin.records_json import evaluation_from_json, from_json
+from kenpin.regions.region import PxPerMm
 from kenpin.run.layout import METRICS, RECORD, evaluation_files, further_evaluations
+from kenpin.run.looked_at import LookedAt, read_looked_at
 from kenpin.run.maps import Maps, read_maps
 from kenpin.run.rows import read_rows
+from kenpin.run.scale import scale_kept
 from kenpin.run.thumbnails import read_thumbnails
 from kenpin.run.vectors import ProjectedEmbedding, read_embedding
 from kenpin.strict_json import parse_json, read_bounded
@@ -31,6 +34,8 @@ class Kept:
     """JPEG bytes by picture id."""
     maps: Maps | None = field(default=None, repr=False)
     """Maps of the worst mistakes and highest scores."""
+    px_per_mm: PxPerMm | None = None
+    """Pixels a millimetre of the pictures as they were taken, where they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,10 @@ class ReportContent:
     """Embeddings of the leading evaluation's pictures."""
     maps: Maps | None = field(default=None, repr=False)
     """Maps of its worst mistakes and highest scores."""
+    looked_at: Mapping[str, LookedAt] = field(default_factory=dict, repr=False)
+    """Masks of what was looked at in some of its pictures."""
+    px_per_mm: PxPerMm | None = None
+    """Pixels a millimetre that the run keeps, by which regions are measured."""
     further: Mapping[str, Kept] = field(default_factory=dict, repr=False)
     """Thumbnails and maps of the other evaluations' pictures, by evaluation."""
     selection: Selection | None = field(default=None, repr=False)
@@ -83,7 +92,8 @@ class ReportContent:
 
     def kept(self, name: str) -> Kept:
         """Thumbnails and maps of an evaluation's pictures."""
-        return Kept(self.thumbnails, self.maps) if name == self.leading_name else self.further.get(name, Kept())
+        found = Kept(self.thumbnails, self.maps) if name == self.leading_name else self.further.get(name, Kept())
+        return replace(found, px_per_mm=self.px_per_mm)
 
 
 def read_content(
@@ -111,6 +121,8 @@ def read_content(
         thumbnails=read_thumbnails(own.thumbnails),
         embedding=None if own.vectors is None else read_embedding(own.vectors),
         maps=read_maps(own.maps),
+        looked_at=read_looked_at(own.looked_at),
+        px_per_mm=scale_kept(run_folder, run.get("options") or {}),
         further={
             name: Kept(read_thumbnails(files.thumbnails), read_maps(files.maps))
             for name, files in zip(named, others, strict=True)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from kenpin.heat import colours, cover, in_frame
 from kenpin.regions.finding import regions_of_grid
-from kenpin.regions.region import DefectRegion
+from kenpin.regions.region import DefectRegion, PxPerMm
 from kenpin.report import words
 from kenpin.report.drawing import linear_axis
 from kenpin.run.maps import Maps, Mask, PictureMap
@@ -27,6 +27,7 @@ _OVERLAY_PX = 96  # longer side of the coloured picture; between its pixels the 
 _SHADES = 127  # and one for pixels without a value
 _BEYOND = 4.0  # thresholds: most that the scale covers, so that a single outlier does not make all others look good
 _BAR_WIDTH, _BAR_LEFT = 360, 10
+_DARK = 176  # opacity of what is left out, of 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +41,8 @@ class Heat:
     """Number from which a part fails, where the scale is that of the scores."""
     brighter: bool
     """Whether there are numbers beyond the end."""
+    px_per_mm: PxPerMm | None = None
+    """By which regions are measured in mm too."""
 
     def unit(self, texts: Texts = ENGLISH) -> str:
         """Unit of the bar."""
@@ -59,7 +62,7 @@ class Heat:
         map_ = self.maps.by_id.get(id)
         if map_ is None or self.cut is None:
             return ()
-        return regions_of_grid(map_.grid, map_.size_wh, self.cut, region=map_.region)
+        return regions_of_grid(map_.grid, map_.size_wh, self.cut, region=map_.region, px_per_mm=self.px_per_mm)
 
     def outline(self, id: str) -> Markup | None:
         """The outline of a picture's annotated defects, as an overlay; None without a mask."""
@@ -85,6 +88,17 @@ class Heat:
             lines.append(
                 texts("Blue lines outline the regions in which a map reaches the number from which parts fail.")
             )
+            if self.px_per_mm is not None:
+                across, down = (f"{value:.6g}" for value in self.px_per_mm)
+                lines.append(
+                    texts("Their sizes are by %(scale)s pixels a millimetre.", scale=across)
+                    if across == down
+                    else texts(
+                        "Their sizes are by %(across)s pixels a millimetre across and %(down)s down.",
+                        across=across,
+                        down=down,
+                    )
+                )
         if self.brighter:
             lines.append(texts("Numbers beyond the bar have its last colour."))
         if any(map_.mask is not None for map_ in self.maps.by_id.values()):
@@ -135,7 +149,7 @@ class Heat:
         return (map_.grid.astype(np.float64) / (highest if highest > 0 else 1.0)).clip(0, 1)
 
 
-def heat_of(maps: Maps | None, shown: Iterable[str]) -> Heat | None:
+def heat_of(maps: Maps | None, shown: Iterable[str], px_per_mm: PxPerMm | None = None) -> Heat | None:
     """The maps of the pictures that a page shows, on the scale that suits these; None where there are none."""
     kept = {} if maps is None else maps.by_id
     highest = [float(kept[id].grid.max()) for id in shown if id in kept]
@@ -148,12 +162,19 @@ def heat_of(maps: Maps | None, shown: Iterable[str]) -> Heat | None:
         end = max(min(end, _BEYOND * cut), cut)
     else:
         cut = None
-    return Heat(maps, end if end > 0 else 1.0, cut, max(highest) > end)
+    return Heat(maps, end if end > 0 else 1.0, cut, max(highest) > end, px_per_mm)
 
 
 def outline(mask: Mask, size_wh: tuple[int, int]) -> Markup:
     """Lines around the defective pixels of a mask (h, w), to be laid over its picture of this displayed size."""
     return _laid(size_wh, mask)
+
+
+def darkened(mask: Mask, size_wh: tuple[int, int]) -> Markup:
+    """What a mask (h, w) leaves out of its picture in dark, and a line around the rest, to be laid over the picture."""
+    picture = Image.fromarray(mask.astype(np.uint8))
+    picture.putpalette(bytes(6))
+    return _laid(size_wh, mask, _data_url(picture, bytes([_DARK, 0])))
 
 
 def _laid(
@@ -194,8 +215,13 @@ def _coloured(map_: PictureMap, shares: NDArray[np.float64]) -> str:
     opacity = np.append(255 * cover(steps), 128)
     picture = Image.fromarray(numbers)
     picture.putpalette(np.rint(np.vstack([colours(steps), [254, 254, 254]])).astype(np.uint8).tobytes())
+    return _data_url(picture, np.rint(opacity).astype(np.uint8).tobytes())
+
+
+def _data_url(picture: Image.Image, opacity: bytes) -> str:
+    """A picture in palette colours, each with its opacity."""
     memory = io.BytesIO()
-    picture.save(memory, "PNG", optimize=True, transparency=np.rint(opacity).astype(np.uint8).tobytes())
+    picture.save(memory, "PNG", optimize=True, transparency=opacity)
     return "data:image/png;base64," + base64.b64encode(memory.getvalue()).decode()
 
 

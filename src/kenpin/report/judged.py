@@ -58,7 +58,8 @@ def judged(
     wrong = worst_first(evaluation.judged)
     shown = wrong[:most]
     highest = _highest_with_maps(evaluation, kept, {part.id for _, part in wrong})
-    heat = heat_of(kept.maps, [id for part in (*(part for _, part in shown), *highest) for id in pictures_of(part)])
+    mapped = [id for part in (*(part for _, part in shown), *highest) for id in pictures_of(part)]
+    heat = heat_of(kept.maps, mapped, kept.px_per_mm)
     return JudgedSection(
         name=name,
         evaluation=evaluation,

@@ -14,7 +14,7 @@ from kenpin.evaluation.measures import TILES, kind_of
 from kenpin.plural import counted
 from kenpin.records import Evaluation, Measure, Severity
 from kenpin.report import charts, words
-from kenpin.report.cards import Card, class_cards, in_order, pair_card
+from kenpin.report.cards import Card, class_cards, in_order, looked_at_cards, pair_card
 from kenpin.report.changes import change_sentences, change_table
 from kenpin.report.content import Kept, ReportContent, read_content
 from kenpin.report.document import fill, write_document
@@ -84,6 +84,7 @@ def _rendered(
         box_measures=_measure_rows(content.evaluations, texts, of_boxes=True),
         figures=charts.evaluation_figures(content.evaluations, texts),
         costs=charts.cost_figure(leading, texts),
+        looked_at=looked_at_cards(content.looked_at, content.thumbnails, texts),
         training=charts.training_figures(content.training, texts),
         scatter=_scatter(content, under_mouse, neighbours, texts),
         under_mouse_px=under_mouse_px,

@@ -30,6 +30,7 @@ REPORT, EVOLUTION_PAGE = "report.html", "evolution.html"
 """Pages that are made from the other files, and can be made again."""
 _EVALUATION, _THUMBNAILS, _MAPS, _VECTORS = "evaluation.json", "thumbnails.parquet", "maps.npz", "embedding.npz"
 _CRITERIA = "criteria.json"
+_LOOKED_AT = "looked_at.npz"
 
 SEALED = (
     f"{MODEL}/**/*",
@@ -39,6 +40,7 @@ SEALED = (
     _THUMBNAILS,
     _MAPS,
     _VECTORS,
+    _LOOKED_AT,
     METRICS,
     _CRITERIA,
     f"{EVOLUTION}/**/*",
@@ -57,13 +59,16 @@ class EvaluationFiles:
     maps: Path
     vectors: Path | None
     """None for a further evaluation: the plot of embeddings is of the run's own pictures."""
+    looked_at: Path | None
+    """Masks of what was looked at; None for a further evaluation, which looks at pictures as the run does."""
     criteria: Path
     """The acceptance criteria that were fixed before it."""
 
     @property
     def all(self) -> tuple[Path, ...]:
         """The files that show it, the evaluation first."""
-        return tuple(file for file in (self.evaluation, self.thumbnails, self.maps, self.vectors) if file is not None)
+        files = (self.evaluation, self.thumbnails, self.maps, self.vectors, self.looked_at)
+        return tuple(file for file in files if file is not None)
 
     def clear(self) -> None:
         """Remove the files, the evaluation first: pictures without it are never read."""
@@ -74,11 +79,12 @@ class EvaluationFiles:
 def evaluation_files(run: Path, name: str | None = None) -> EvaluationFiles:
     """The files of the evaluation of this name; None: of the run's own, which are sealed."""
     if name is None:
-        return EvaluationFiles(run / _EVALUATION, run / _THUMBNAILS, run / _MAPS, run / _VECTORS, run / _CRITERIA)
+        names = (_EVALUATION, _THUMBNAILS, _MAPS, _VECTORS, _LOOKED_AT, _CRITERIA)
+        return EvaluationFiles(*(run / file for file in names))
     evaluation, thumbnails, maps, criteria = (
         run / f"{file.stem}-{name}{file.suffix}" for file in map(Path, (_EVALUATION, _THUMBNAILS, _MAPS, _CRITERIA))
     )
-    return EvaluationFiles(evaluation, thumbnails, maps, None, criteria)
+    return EvaluationFiles(evaluation, thumbnails, maps, None, None, criteria)
 
 
 def further_evaluations(run: Path) -> list[str]:

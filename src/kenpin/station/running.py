@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from kenpin.data.images import as_rgb
+from kenpin.data.part_names import NameForm
 from kenpin.errors import ImageError, KenpinError, OptionError
 from kenpin.files import sole_writer
 from kenpin.inspection.journal import Appended
@@ -19,7 +20,7 @@ from kenpin.inspection.line import Line
 from kenpin.inspection.policy import read_policy
 from kenpin.inspection.record import PartRecord, part_key
 from kenpin.runtime.engines import EngineName
-from kenpin.station.arrival import Arrival, LineStoppedError
+from kenpin.station.arrival import Arrival, LineStoppedError, PartArrival
 from kenpin.station.assigning.deciding import Assigning
 from kenpin.station.chores import Chore, Chores
 from kenpin.station.clock import now_us
@@ -182,10 +183,15 @@ class Station:
         """Versions that are to judge and could not be loaded, by product."""
         return self._not_loaded
 
-    def submit(self, arrival: Arrival) -> Submitted:
+    def submit(self, arrival: Arrival | PartArrival) -> Submitted:
         """Take a part. Raises LineFullError, LineStoppedError, and OptionError where no line is for it."""
-        line = self._line_of(arrival)
+        line = self._line_of(arrival.product, by_one=isinstance(arrival, Arrival))
         return Submitted(line.submit(arrival), None if self._chooses else line.product)
+
+    def known_form(self, product: str | None) -> NameForm | None:
+        """The form of file names by which the version that judges a product tells parts and views; None where it tells
+        none. product: None where there is one alone. Raises as `submit`."""
+        return self._line_of(product, by_one=False).known_form
 
     def product_of(self, record: PartRecord) -> str:
         """The product that a part with this record stands under. Raises StoreError, NotThereError."""
@@ -246,6 +252,7 @@ class Station:
             asides=self.folder.asides,
             seen=lambda name: StoredFiles(self.store, name, self.settings.node),
             opens=self._opened,
+            is_whole=self._is_whole,
         )
         opened.callback(sources.close, _SOURCES_END_S)
         sources.start()
@@ -258,18 +265,27 @@ class Station:
             raise opened.error or ImageError(f"{name}: cannot be opened. Look at the file.")
         return as_rgb(opened.image)
 
+    def _is_whole(self, product: str | None, views: Sequence[str | None]) -> bool:
+        """Whether a part with these views can be judged. product: None where there is one alone."""
+        expected = self._line_of(product, by_one=False).views
+        return expected is not None and expected.hindrance(views) is None
+
     # ---- lines ----
 
-    def _line_of(self, arrival: Arrival) -> ProductLine:
+    def _line_of(self, product: str | None, *, by_one: bool) -> ProductLine:
+        """by_one: whether the part comes by a single picture."""
         lines = self._lines
-        if arrival.product is not None:
-            if arrival.product not in lines:
+        if product is not None:
+            if product not in lines:
                 known = ", ".join(lines) or "none yet"
-                raise OptionError(
-                    f"product {arrival.product!r:.60}: no version of it judges; the products are {known}."
-                )
-            return lines[arrival.product]
+                raise OptionError(f"product {product!r:.60}: no version of it judges; the products are {known}.")
+            return lines[product]
         if lines and self._chooser is not None:
+            if not by_one:
+                raise OptionError(
+                    "the station finds out the product of parts by one picture alone; name that of a part by several "
+                    f"as `product`: {', '.join(lines)}."
+                )
             return self._chooser
         if len(lines) == 1:
             return next(iter(lines.values()))

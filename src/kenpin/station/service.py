@@ -76,11 +76,17 @@ def gate(station: Station, host: str) -> ASGIApp:
     add_pages(app, door)
     limits = station.settings.limits
 
+    by_path = {
+        "/api/v1/parts": limits.picture_bytes,
+        "/api/v1/parts/views": limits.part_bytes,
+        SET_UP: limits.upload_bytes,
+    }
+
     def limit_bytes(scope: Scope) -> int:
         path = scope["path"]
         if path.startswith(OF_DOOR):  # anybody may send to these, and slowly
             return _DOOR_BYTES
-        return {"/api/v1/parts": limits.picture_bytes, SET_UP: limits.upload_bytes}.get(path, _FORM_BYTES)
+        return by_path.get(path, _FORM_BYTES)
 
     settings = station.settings
     return guarded(app, door, Hosts.of(host, settings.hosts), limit_bytes, proxies=settings.proxies)

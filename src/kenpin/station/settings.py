@@ -77,6 +77,9 @@ class Limits(StrictOptions):
     """What the station takes at a time."""
 
     picture_bytes: int = Field(64 * 1024**2, gt=0, description="Largest picture that is taken, in bytes.")
+    part_bytes: int = Field(
+        256 * 1024**2, gt=0, description="Largest part by several pictures that is taken, in bytes of all of them."
+    )
     upload_bytes: int = Field(2 * 1024**3, gt=0, description="Largest upload of a set of pictures, in bytes.")
     waiting_parts: int = Field(64, gt=0, description="Parts that may wait to be judged; beyond it the answer is 429.")
     waiting_bytes: int = Field(512 * 1024**2, gt=0, description="Bytes of their files.")

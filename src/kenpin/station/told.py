@@ -27,7 +27,9 @@ class Told:
     id: str | None = None
     """Of the part; None where the event is about a version, as are content, verdict and what else a part has."""
     content: str | None = None
-    """Hash of its picture; with the id it identifies the part."""
+    """Hash of its picture, or over all of several; with the id it identifies the part."""
+    picture: str | None = None
+    """Hash of its picture, of several the one that stands for it; None where it could not be read."""
     lot: str | None = None
     verdict: Verdict | None = None
     """Of the version where the part was judged, of the person where it was reviewed."""

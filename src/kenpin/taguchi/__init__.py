@@ -8,6 +8,7 @@ from kenpin.taguchi.moments import Moments, sum_of_fourth_powers
 from kenpin.taguchi.pair_moments import PairMoments
 from kenpin.taguchi.recognition import RecognitionSpace
 from kenpin.taguchi.selection import select_items
+from kenpin.taguchi.shares import quadratic_shares
 from kenpin.taguchi.unit_space import UnitSpace, parts_needed
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "chi_square_limit",
     "f_limit",
     "parts_needed",
+    "quadratic_shares",
     "select_items",
     "sum_of_fourth_powers",
     "tolerance_limit",

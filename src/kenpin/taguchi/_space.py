@@ -15,6 +15,7 @@ from kenpin.plural import counted
 from kenpin.taguchi._parts import Array, as_parts, blocks, check_finite
 from kenpin.taguchi.limits import Limit, Scale
 from kenpin.taguchi.moments import Moments
+from kenpin.taguchi.shares import quadratic_shares
 
 FEWEST_PARTS = 9
 """Number of parts below which the spread of a single item is itself uncertain by more than half (95 % interval)."""
@@ -105,16 +106,14 @@ class QuadraticSpace(Space):
     def contributions(self, x: ArrayLike) -> Array:
         """Share of each item in each part's D²/k; the rows add up to it. (n, k) -> (n, k). Raises as score_samples.
 
-        A share can be negative: given the other items, this one then makes the part look good.
-        # z ∘ (P z): the additive decomposition of Garthwaite & Koch (2016), Evaluating the contributions of
-        # individual variables to a quadratic form.
+        They are those of `quadratic_shares`, and can be negative.
         """
         parts = as_parts(x, self.mean_.size)
         shares = np.empty(parts.shape)
         for rows, block in blocks(parts):
             block -= self.mean_
             block /= self.scale_
-            np.multiply(block, block @ self.precision_, out=shares[rows])
+            quadratic_shares(block, block @ self.precision_, out=shares[rows])
             check_finite(shares[rows].sum(axis=1), parts, rows)
         shares /= self.mean_.size
         return shares

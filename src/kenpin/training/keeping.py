@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL.Image import Image
+from PIL import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image, read_mask
@@ -17,14 +17,18 @@ from kenpin.evaluation.parts import pictures_of
 from kenpin.metrics.projection import principal_components
 from kenpin.models.contract import ChoosesItems, Explained, Inspector, Localised, ReadsTables
 from kenpin.models.explaining import maps_of
+from kenpin.models.looked_at import leaves_out, looked_at
 from kenpin.models.looking.ways import TOGETHER
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Example, ImageSource, Map
 from kenpin.run import maps, thumbnails
 from kenpin.run.layout import EvaluationFiles
+from kenpin.run.looked_at import LookedAt, write_looked_at
 from kenpin.run.vectors import ProjectedEmbedding, write_embedding
 from kenpin.targets import Target
 
+_LOOKED_AT = 12
+"""Pictures whose masks a report shows, about."""
 _PROJECTED = 5_000  # pictures at most whose vectors are stored
 _THUMBNAIL_PX = {Target.LABEL: 128, Target.BOXES: 320, Target.TEXT: 256}
 """Boxes are drawn on them, texts read beside them."""
@@ -42,17 +46,39 @@ def keep_for_report(
 
     held_out: whether the scores are by this very predictor, as the maps are, not by fits without each part.
     """
+    seen = {} if files.looked_at is None else _looked_at(predictor, pictures)
     thumbnails.write_thumbnails(
         pictures,
         files.thumbnails,
         read_image,
-        first=[id for _, part in worst_first(evaluation.judged) for id in pictures_of(part)],
+        first=[*seen, *(id for _, part in worst_first(evaluation.judged) for id in pictures_of(part))],
         max_side_px=_THUMBNAIL_PX[predictor.target],
     )
+    if files.looked_at is not None and seen:
+        write_looked_at(files.looked_at, seen)
     if predictor.target is Target.LABEL:
         if files.vectors is not None:
             _keep_vectors(predictor, pictures, files.vectors)
         _keep_maps(predictor, pictures, evaluation, files.maps, held_out)
+
+
+def _looked_at(predictor: Predictor, pictures: Dataset) -> dict[str, LookedAt]:
+    """What is looked at in some pictures, evenly drawn of all; of none where the inspector looks at whole ones."""
+    if not leaves_out(predictor.model):
+        return {}
+    if isinstance(predictor.model, Inspector):
+        predictor.model.module.eval()
+    found = {}
+    for example in pictures.select(range(0, len(pictures), -(-len(pictures) // _LOOKED_AT))):
+        try:
+            image = read_image(example.image)
+            mask = looked_at(predictor.model, image)
+        except ImageError:  # it does not fit the reference either
+            continue
+        small = Image.fromarray(mask.astype(np.uint8) * 255)
+        small.thumbnail((_THUMBNAIL_PX[Target.LABEL],) * 2, Image.Resampling.BOX)
+        found[example.id] = LookedAt(np.asarray(small) >= 128, image.size)
+    return found
 
 
 def _keep_vectors(predictor: Predictor, pictures: Dataset, path: Path) -> None:
@@ -104,7 +130,7 @@ def _explained(inspector: Explained, pictures: Dataset) -> Iterator[tuple[Exampl
             yield from ((example, one) for one in found[:1])
 
 
-def _maps_of(inspector: Explained, images: list[Image], examples: list[Example]) -> list[tuple[Map, ...]]:
+def _maps_of(inspector: Explained, images: list[Image.Image], examples: list[Example]) -> list[tuple[Map, ...]]:
     """The maps of each picture, of as many together as can be looked at."""
     try:
         return maps_of(inspector, images, examples)

@@ -24,6 +24,7 @@ from kenpin.data.targets import classes_of_each, refuse_table
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.models import get_family
 from kenpin.models.contract import Announces, Calibrated, Family, Fitted, Foresees, Inspector, Task
+from kenpin.models.framed import framing_of
 from kenpin.models.good_parts import OfGoodParts
 from kenpin.models.inference import check_readable
 from kenpin.models.settling import Settles
@@ -228,6 +229,7 @@ def begin(
     if inspector is None:
         inspector = chosen.create(options, task)
     check_readable(inspector, dataset)
+    _check_regions(inspector, whole_parts)
     if options.calibrate != "none" and not isinstance(inspector, Calibrated):
         raise OptionError(f"option `calibrate`: family {family} gives no scores to calibrate; leave it out.")
     _check_labels(inspector, whole_parts, chosen.target)
@@ -306,6 +308,15 @@ def _check_folds(options: TrainOptions, below: Lineage, in_one_pass: bool) -> No
         )
     if not below:
         raise OptionError("option `folds` whole does nothing without a run below; leave it out.")
+
+
+def _check_regions(inspector: Inspector, parts: Parts) -> None:
+    """Refuse pictures without a region of interest where each has its own. Raises OptionError."""
+    framing = framing_of(inspector)
+    if framing is not None and framing.by_picture is not None:
+        for pictures in (parts.training, parts.validation, parts.test):
+            if pictures is not None:
+                framing.by_picture.check(pictures)
 
 
 def _check_labels(inspector: Inspector, parts: Parts, target: Target) -> None:

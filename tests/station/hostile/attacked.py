@@ -29,7 +29,7 @@ from tests.station.station_process import PASSWORD, Caller, Reply, StationProces
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SETTINGS: Mapping[str, Any] = {
     "products": {"parts": {"title": "<b>Parts</b>", "reviewed_passes": 1, "reviewed_fails": 1, "second_reviews": 0}},
-    "limits": {"picture_bytes": 1_000_000, "upload_bytes": 4_000_000, "free_bytes": 0},
+    "limits": {"picture_bytes": 1_000_000, "part_bytes": 3_000_000, "upload_bytes": 4_000_000, "free_bytes": 0},
     "four_eyes": False,
 }
 _MAY_CHANGE = frozenset({"failed_try", "session", "known_browser", "machine_token", "lent_parts", "followed"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -76,28 +76,61 @@ def test_a_product_s_name_is_no_path(product: str, unharmed: Hostile) -> None:
     is_refused(upload(unharmed.of(Role.ADMIN), product, ("a.png", picture())), 409, station=unharmed)
 
 
-def test_a_broken_form_leaves_nothing(unharmed: Hostile) -> None:
-    admin = unharmed.of(Role.ADMIN)
-    good = b'--x\r\nContent-Disposition: form-data; name="pictures"; filename="a.png"\r\n\r\n' + picture()
-    for kind, body in (
-        ("multipart/form-data", good),
-        ("multipart/form-data; boundary=x", good),
-        ("multipart/form-data; boundary=x", b"nonsense"),
-        ("multipart/form-data; boundary=" + "x" * 1_000, good),
-        ("application/json", b"{}"),
-        ("multipart/form-data; boundary=x", good + b"\r\n--x\r\n" + b"X: y\r\n" * 5_000),
-        (
-            "multipart/form-data; boundary=x",
-            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n' * 100 + b"--x--",
-        ),
-    ):
-        is_refused(admin.ask("POST", "/set-up/good", body, {"Content-Type": kind}), 409, station=unharmed)
+_FILE = b'--x\r\nContent-Disposition: form-data; name="top"; filename="a.png"\r\n\r\n'
+_BROKEN_FORMS: Mapping[str, tuple[str, bytes]] = {
+    "no boundary": ("multipart/form-data", _FILE),
+    "broken off": ("multipart/form-data; boundary=x", _FILE),
+    "nonsense": ("multipart/form-data; boundary=x", b"nonsense"),
+    "another boundary": ("multipart/form-data; boundary=" + "x" * 1_000, _FILE),
+    "no form": ("application/json", b"{}"),
+    "many headers": ("multipart/form-data; boundary=x", _FILE + b"\r\n--x\r\n" + b"X: y\r\n" * 5_000),
+    "a long header": ("multipart/form-data; boundary=x", b"--x\r\nX: " + b"y" * 500_000 + b"\r\n\r\n--x--"),
+    "many fields": (
+        "multipart/form-data; boundary=x",
+        b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n' * 100 + b"--x--",
+    ),
+    "no names": ("multipart/form-data; boundary=x", b"--x\r\n\r\ndata\r\n--x--"),
+}
+
+
+@pytest.mark.parametrize("what", _BROKEN_FORMS)
+def test_a_broken_form_leaves_nothing(what: str, unharmed: Hostile) -> None:
+    kind, body = _BROKEN_FORMS[what]
+    own = {"Content-Type": kind}
+    is_refused(unharmed.of(Role.ADMIN).ask("POST", "/set-up/good", body, own), 409, station=unharmed)
+    is_refused(unharmed.machine().ask("POST", "/api/v1/parts/views?id=x", body, own), 400, station=unharmed)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a" * 101, "../top", "top\0", "<script>alert(1)</script>", "=1+1", "上", "a\x1b[31m", "%2e%2e", "a'b"]
+)
+def test_a_view_s_name_is_a_text(name: str, station: Hostile) -> None:
+    """It names no file, runs nowhere, and a part that nobody can judge is for a person."""
+    before = {path for path in station.folder.path.rglob("*") if path.is_file()}
+    head = f'--x\r\nContent-Disposition: form-data; name="{name}"; filename="../../a.png"\r\n\r\n'.encode()
+    body = head + station.pictures[0] + b"\r\n" + head + station.pictures[1] + b"\r\n--x--\r\n"
+    own = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = station.machine().ask("POST", "/api/v1/parts/views", body, own, {"id": f"view {name[:20]}"})
+    if not 0 < len(name) < 101:
+        is_refused(answer, 400, station=station)
+        return
+    assert answer.status == 200, answer.text
+    assert answer.json["verdict"] == "REVIEW"
+    assert [view["name"] for view in answer.json["views"]] == [name, name]
+    new = {path for path in station.folder.path.rglob("*") if path.is_file()} - before
+    assert {path.name for path in new} <= {view["picture_hash"] for view in answer.json["views"]}
+    page = station.of(Role.VIEWER).ask("GET", f"/parts/{answer.json['key']}")
+    assert (page.status, "<script>alert" in page.text) == (200, False)
 
 
 def test_what_is_too_large_is_not_taken(unharmed: Hostile) -> None:
     machine, admin = unharmed.machine(), unharmed.of(Role.ADMIN)
     for caller, path, size in (
-        *((machine, "/api/v1/parts?id=large", 1_000_001), (admin, "/set-up/good", 4_000_001)),
+        *(
+            (machine, "/api/v1/parts?id=large", 1_000_001),
+            (machine, "/api/v1/parts/views?id=large", 3_000_001),
+            (admin, "/set-up/good", 4_000_001),
+        ),
         *((admin, "/learn/freeze", 1_100_000), (unharmed.caller(Origin=unharmed.origin), "/sign-in", 40_000)),
     ):
         is_refused(caller.ask("POST", path, bytes(size), FORM), 413, station=unharmed)

@@ -27,6 +27,7 @@ ANYBODYS = ("/sign-in", "/sign-out", "/first/", "/link/", "/language", "/account
 """Beginnings of addresses that take something from everybody, or about one's own account."""
 NEEDS = {
     "/api/v1/parts": Right.SUBMIT,
+    "/api/v1/parts/views": Right.SUBMIT,
     "/review/{key}": Right.REVIEW,
     "/set-up/good": Right.UPLOAD,
     "/learn/freeze": Right.LEARN,
@@ -63,7 +64,7 @@ FIELDS = {
 
 
 def _post(caller: Caller, path: str, **headers: str) -> Reply:
-    target = f"{path}?{urlencode({'id': 'x'})}" if path == "/api/v1/parts" else path
+    target = f"{path}?{urlencode({'id': 'x'})}" if path.startswith("/api/v1/parts") else path
     return caller.ask("POST", target, urlencode(FIELDS).encode(), FORM | headers)
 
 

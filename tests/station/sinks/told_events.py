@@ -25,9 +25,11 @@ QUICK: dict[str, Any] = {"since": "beginning", "first_wait_s": 0.005, "longest_w
 
 def told(position: int, id: str | None = "part", kind: ToldKind = "judged", **values: Any) -> Told:
     """An event; about a version where it has no id."""
+    content = hashlib.blake2b((id or "").encode(), digest_size=16).hexdigest()
     of_part: dict[str, Any] = {} if id is None else {
         "id": id,
-        "content": hashlib.blake2b(id.encode(), digest_size=16).hexdigest(),
+        "content": content,
+        "picture": content,
         "lot": "L7",
         "verdict": Verdict.FAIL,
         "label": "scratch",

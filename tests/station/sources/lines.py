@@ -14,13 +14,15 @@ from kenpin.data.picture_files import hash_of
 from kenpin.errors import ImageError
 from kenpin.inspection.record import PartRecord
 from kenpin.records import ImageSource, Verdict
-from kenpin.station.arrival import Arrival
+from kenpin.station.arrival import Arrival, PartArrival
 from kenpin.station.sources.contract import Opens, SourcePlace, open_here, read_source
 from kenpin.station.sources.running import RunningSource
 
 
-def record_of(arrival: Arrival) -> PartRecord:
+def record_of(arrival: Arrival | PartArrival) -> PartRecord:
     """A record of a part: its size, where it is a picture."""
+    if isinstance(arrival, PartArrival):
+        arrival = Arrival(arrival.id, b"".join(view.data for view in arrival.views), arrival.product, arrival.lot)
     try:
         size_wh = read_image(ImageSource(arrival.id, arrival.data)).size
     except ImageError:
@@ -38,12 +40,17 @@ class MadeLine:
         """after_s: seconds that it takes for a part."""
         self.before, self._after_s = before, after_s
         self.taken: list[Arrival] = []
+        self.parts: list[PartArrival] = []
         self._lock = threading.Lock()
 
-    def submit(self, arrival: Arrival) -> Future[PartRecord]:
-        self.before(arrival)
-        with self._lock:
-            self.taken.append(arrival)
+    def submit(self, arrival: Arrival | PartArrival) -> Future[PartRecord]:
+        if isinstance(arrival, PartArrival):
+            with self._lock:
+                self.parts.append(arrival)
+        else:
+            self.before(arrival)
+            with self._lock:
+                self.taken.append(arrival)
         answer: Future[PartRecord] = Future()
         if self._after_s:
             threading.Timer(self._after_s, lambda: answer.set_result(record_of(arrival))).start()

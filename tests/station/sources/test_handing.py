@@ -17,7 +17,7 @@ from sqlalchemy.pool import StaticPool
 
 from kenpin.errors import OptionError
 from kenpin.inspection.record import PartRecord
-from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
+from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError, PartArrival
 from kenpin.station.sources import handing as handing_module
 from kenpin.station.sources.contract import KINDS, SourceAwayError, SourceOptions
 from kenpin.station.sources.handing import Handing
@@ -48,7 +48,7 @@ def test_each_part_gets_its_record_or_is_refused_once(outcomes: list[str], most:
     refused: list[str] = []
     on_their_way = 0
 
-    def submit(arrival: Arrival) -> Future[PartRecord]:
+    def submit(arrival: Arrival | PartArrival) -> Future[PartRecord]:
         nonlocal on_their_way
         outcome = next(coming, "record")
         errors = {
@@ -93,7 +93,7 @@ def test_a_full_line_is_waited_for_and_shown() -> None:
     full = threading.Event()
     full.set()
 
-    def submit(arrival: Arrival) -> Future[PartRecord]:
+    def submit(arrival: Arrival | PartArrival) -> Future[PartRecord]:
         if full.is_set():
             raise LineFullError("valve: 64 parts wait already.", 5.0)
         answer: Future[PartRecord] = Future()
@@ -112,7 +112,7 @@ def test_a_full_line_is_waited_for_and_shown() -> None:
 def test_a_station_that_ends_is_not_waited_for() -> None:
     stop = threading.Event()
 
-    def submit(arrival: Arrival) -> Future[PartRecord]:
+    def submit(arrival: Arrival | PartArrival) -> Future[PartRecord]:
         raise LineStoppedError("closing")
 
     handing = Handing(submit, stop)

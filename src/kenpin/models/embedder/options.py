@@ -97,7 +97,7 @@ class EmbedderOptions(FeatureOptions, CaseOptions, AugmentOptions):
                 f"`from_cases` is learned from by comparing cases, which objective {self.objective} does not; take "
                 f"{', '.join(COMPARING)}."
             )
-        if self.base == "mlp" and (name := self.first_set(("layers", "picture_px", *VIEW))) is not None:
+        if self.base == "mlp" and (name := self.first_set(("layers", "picture_px", "px_per_mm", *VIEW))) is not None:
             raise ValueError(f"`{name}` does nothing with base mlp; leave it out or take another base.")
         if self.base == "mlp" and self.tuning != "full":
             raise ValueError("base mlp has learned nothing yet that could be kept; train all of it, with tuning full.")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,9 @@ from kenpin.files import read_json
 from kenpin.heat import Region
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Task
+from kenpin.models.deciding import CELLS, deciding
 from kenpin.models.looking.maps import map_of_cells
+from kenpin.models.mahalanobis.cell_shares import SHARES_FILE, CellShares, shares_of_arrays
 from kenpin.models.outputs import Outputs
 from kenpin.models.resizing import Resizing
 from kenpin.quality.calibration import distance_of_unit, least_score
@@ -28,6 +33,8 @@ SPACE_FILE = "unit_space.npz"
 NAMES_FILE = "feature_names.json"
 """File of a package: names of all features that its network gives, in their order."""
 _STRONGEST = 10  # items whose contributions a prediction carries; all of them would be 1,568 numbers a picture
+_OF_LAYER = re.compile(r"((?:stage|layer)\d+)\.(?:mean|max|class)\d+")
+"""Name of a pooled feature."""
 AnySpace = UnitSpace | AdjugateSpace | RecognitionSpace
 SPACES: dict[str, type[AnySpace]] = {"mt": UnitSpace, "mta": AdjugateSpace, "rt": RecognitionSpace}
 
@@ -51,6 +58,7 @@ class SpaceDecoding(CalibratedPictures):
         # of a recognition space they are characteristics of all items
         is_rt = isinstance(space, RecognitionSpace)
         names = ["sensitivity", "deviation"] if is_rt else [self._names[item] for item in items]
+        layers = None if is_rt else _layers_of(names)
         return [
             self.calibrated(
                 Prediction(
@@ -58,6 +66,9 @@ class SpaceDecoding(CalibratedPictures):
                     defect_score=distance,
                     distance=distance,
                     contributions={names[item]: float(row[item]) for item in best},
+                    layer_contributions=None
+                    if layers is None
+                    else {layer: float(row[where].sum()) for layer, where in layers.items()},
                 )
             )
             for example, row, best, distance in zip(examples, shares, strongest, shares.sum(1).tolist(), strict=True)
@@ -71,6 +82,15 @@ class SpaceDecoding(CalibratedPictures):
         if self._space is None or self._items is None:
             raise ValueError("the unit space is empty; fit it first.")
         return self._space, self._items
+
+
+def _layers_of(names: Sequence[str]) -> dict[str, NDArray[np.bool_]] | None:
+    """Which items are of which layer of a network; None where they are of one, or of none, as columns are."""
+    found = [_OF_LAYER.fullmatch(name) for name in names]
+    layers = [match[1] for match in found if match is not None]
+    if len(layers) < len(names) or len(set(layers)) < 2:
+        return None
+    return {layer: np.array(layers) == layer for layer in dict.fromkeys(layers)}
 
 
 class TableDecoding(SpaceDecoding):
@@ -98,19 +118,35 @@ class CellDecoding(CalibratedPictures):
 
     labels: tuple[str, ...] = ()
     framing: Framing | None = None
+    _shares: CellShares | None = None
 
     def __init__(self, task: Task, seen_region: Callable[[tuple[int, int]], Region], *, weighed: bool = False) -> None:
         """seen_region: the part of a picture of a size that the network sees; weighed: whether what known defects look
         like weighs the distance."""
         self._task, self._seen_region, self._weighed = task, seen_region, weighed
 
+    @property
+    def shares(self) -> CellShares | None:
+        """What tells which items make up a number of the map; None in a package of an earlier version."""
+        return self._shares
+
     def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
-        """The D²/k of the farthest cell is the part's."""
-        farthest = [float(grid.max()) for grid in outputs["map"]]  # of pictures in tiles each has a size of its own
-        return [
-            self.calibrated(Prediction(example.id, defect_score=far, distance=far))
-            for example, far in zip(examples, farthest, strict=True)
-        ]
+        """The D²/k of the farthest cell is the part's, with the largest shares of its items, and those of layers."""
+        cells = outputs.get(CELLS)
+        predictions = []
+        for row, (example, grid) in enumerate(zip(examples, outputs["map"], strict=True)):
+            far = float(grid.max())  # of pictures in tiles each has a size of its own
+            prediction = Prediction(example.id, defect_score=far, distance=far)
+            if cells is not None and self.shares is not None and 0 < far < math.inf:
+                shares = self.shares.of(deciding(cells[row], grid), far)
+                names, of_layers = self.shares.layout.names, self.shares.layout.of_layers(shares)
+                prediction = replace(
+                    prediction,
+                    contributions={names[item]: float(shares[item]) for item in np.argsort(-shares)[:_STRONGEST]},
+                    layer_contributions=of_layers if len(of_layers) > 1 else None,
+                )
+            predictions.append(self.calibrated(prediction))
+        return predictions
 
     def map_of(self, grid: NDArray[np.float32], size_wh: tuple[int, int]) -> Map:
         """One picture's row of `map`, in the frame of the picture as displayed."""
@@ -127,10 +163,22 @@ class CellDecoding(CalibratedPictures):
         return distance_of_unit(least_score(self.calibration, threshold.fail_from))
 
 
+def read_shares(file: Path) -> CellShares:
+    """What a package keeps to tell which items make up a number of the map. Raises RunError."""
+    saved = read_run_arrays(file)
+    try:
+        return shares_of_arrays(saved)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{file}: holds no unit spaces of cells ({first_line(error)}); {REMEDY}.") from error
+
+
 def of_package(folder: Path, task: Task, options: Mapping[str, Any], resizing: Resizing) -> CalibratedPictures:
     """The decoding of a package whose decision files are in this folder. Raises RunError."""
     if options.get("where", "none") != "none":
-        return CellDecoding(task, resizing.seen_region, weighed=bool(options.get("learn_defects")))
+        decoding = CellDecoding(task, resizing.seen_region, weighed=bool(options.get("learn_defects")))
+        if (file := folder / SHARES_FILE).is_file():
+            decoding._shares = read_shares(file)
+        return decoding
     space, items, _ = read_space(folder / SPACE_FILE, str(options.get("method")))
     names = read_json(folder / NAMES_FILE).get("names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

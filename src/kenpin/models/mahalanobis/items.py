@@ -75,7 +75,7 @@ class ItemSource:
 
 def item_source(options: MahalanobisOptions, labels: Sequence[str], table: tuple[str, ...]) -> ItemSource:
     """The source of the options, or of a table with these columns. Raises OptionError, RunError."""
-    idle = options.first_set(("layers", "picture_px", *VIEW) if table else ("layers", "picture_px"))
+    idle = options.first_set(("layers", "picture_px", "px_per_mm", *VIEW) if table else ("layers", "picture_px"))
     if table:
         if idle is not None or options.base != "lite0":
             raise OptionError(f"option `{idle or 'base'}` does nothing with a table of numbers; leave it out.")

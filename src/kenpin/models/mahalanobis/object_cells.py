@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -112,6 +112,13 @@ def fit_object_cells(pictures: Callable[[], Iterable[Tensor]], grid: tuple[int, 
         raise unseparated(f"in {empty:.0%} of them nothing is on the side of the part")
     arrays = (mean, axis, np.array(cut), inside.amin(dim=0).numpy())
     return ObjectCells(*(torch.from_numpy(np.array(of, np.float32, order="C")) for of in arrays)), shown
+
+
+def cells_of_parts(pictures: Callable[[], Iterable[Tensor]], object_cells: ObjectCells) -> Iterator[Tensor]:
+    """The cells of each picture that show the part, (1, m, k)."""
+    for some in pictures():
+        for x, inside in zip(some, object_cells.inside(some.cpu()) > 0, strict=True):
+            yield x[inside.to(x.device)][None]
 
 
 def rolled_by_half(image: Image.Image, grid: tuple[int, int]) -> Image.Image:

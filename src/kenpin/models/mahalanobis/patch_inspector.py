@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.framed_set import framed_set
@@ -25,18 +25,29 @@ from kenpin.data.tiles_to_learn import tiles_to_learn
 from kenpin.data.tiling import tile_of
 from kenpin.errors import OptionError, RunError, UnitSpaceError, first_line
 from kenpin.files import write_json
+from kenpin.heat import Region
 from kenpin.models.contract import Batch, Progress, Task
-from kenpin.models.devices import device_of
+from kenpin.models.deciding import CELLS
+from kenpin.models.devices import device_of, on_device
 from kenpin.models.framed import framing_by
 from kenpin.models.inference import compute_features, infer_together
 from kenpin.models.looking.maps import seen_region
+from kenpin.models.mahalanobis.cell_items import items_of_cells, near_cells
+from kenpin.models.mahalanobis.cell_layout import CellLayout, chosen_channels
 from kenpin.models.mahalanobis.cell_neighbours import CellNeighbours, fit_neighbours
+from kenpin.models.mahalanobis.cell_shares import CellShares, write_shares
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces, samples_of, spaces_of_moments
 from kenpin.models.mahalanobis.decoding import CellDecoding
 from kenpin.models.mahalanobis.defect_head import DefectHead, fit_head
 from kenpin.models.mahalanobis.layer_spaces import LayerSpaces, fit_layers
 from kenpin.models.mahalanobis.marked_cells import MarkedBy, cells_of_defect, marked_by
-from kenpin.models.mahalanobis.object_cells import ObjectCells, fit_object_cells, rolled_by_half, unseparated
+from kenpin.models.mahalanobis.object_cells import (
+    ObjectCells,
+    cells_of_parts,
+    fit_object_cells,
+    rolled_by_half,
+    unseparated,
+)
 from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
@@ -77,17 +88,16 @@ class PatchSpaceInspector(CellDecoding):
         width, height = self.image_size_wh
         with torch.inference_mode():
             outputs = backbone.grids(torch.zeros(1, 3, height, width, device=backbone.device))
-        self._sizes = [tuple(output.shape[1:]) for output in outputs]
-        self._grid = max((rows, columns) for _, rows, columns in self._sizes)
-        # a cell of the coarsest stage covers so many of the finest, or one less: an odd number has a middle cell
+        self._sizes: list[tuple[int, int, int]] = [(*output.shape[1:],) for output in outputs]
+        self._layers = backbone.layer_names([output.shape[3] for output in outputs])
         coarsest = min(rows for _, rows, _ in self._sizes)
-        self._around = self._grid[0] // coarsest | 1
         self.tiling = tiling_by(options, (options.tile_px or 0) / coarsest)
         self.framing = framing_by(options.model_copy(update={"object": "none"}) if options.finds_object else options)
         channels = sum(count for count, *_ in self._sizes)
         items = min(options.place_items, channels)
-        self._take(_choice(channels, items) if self._where == "positions" else np.arange(channels))
+        self._take(chosen_channels(channels, items) if self._where == "positions" else np.arange(channels))
         self._spaces: AnySpaces | None = None
+        self._shares: CellShares | None = None
         self._head: DefectHead | None = None
         self._object: ObjectCells | None = None
         self._taught: tuple[dict[str, str], ...] = ()
@@ -101,6 +111,9 @@ class PatchSpaceInspector(CellDecoding):
         of_stages = np.split(channels, np.searchsorted(channels, ends[:-1]))
         starts = [0, *ends[:-1]]
         self._of_stages = [torch.from_numpy(own - start) for own, start in zip(of_stages, starts, strict=True)]
+        chosen = [own.tolist() for own in self._of_stages]
+        self.layout = CellLayout.of_channels(self._layers, self._sizes, chosen)
+        self._grid = self.layout.grid
 
     def _extract(self, pixel_values: Tensor) -> Tensor:
         """The chosen channels at the cells of each stage. -> (n, numbers)."""
@@ -109,27 +122,12 @@ class PatchSpaceInspector(CellDecoding):
         return torch.cat([grid.movedim(1, 3).flatten(1) for grid in chosen], dim=1)
 
     def _items(self, features: Tensor) -> Tensor:
-        """Items of each cell: the stages on the finest of their grids, each number averaged over as many cells as one
-        of the coarsest stage covers, so that all describe the same area. (n, numbers) -> (n, cells, items).
-
-        # Averages of neighbours as in PatchCore (Roth et al. 2022, Towards total recall in industrial anomaly
-        # detection, sec. 3.1).
-        """
-        shapes = [(*size[1:], len(chosen)) for size, chosen in zip(self._sizes, self._of_stages, strict=True)]
-        parts = torch.split(features, [math.prod(shape) for shape in shapes], dim=1)
-        stages = [
-            part.view(-1, *shape).movedim(3, 1) for part, shape in zip(parts, shapes, strict=True) if part.numel()
-        ]
-        x = torch.cat([nn.functional.interpolate(stage, self._grid) for stage in stages], dim=1)
-        return (
-            nn.functional.avg_pool2d(x, self._around, 1, self._around // 2, count_include_pad=False)
-            .flatten(2)
-            .transpose(1, 2)
-        )
+        """Items of each cell. (n, numbers) -> (n, cells, items)."""
+        return items_of_cells(self.layout, features)
 
     def infer(self, batch: Batch) -> Batch:
         """D²/k at every cell, weighed by the head where there is one, and 0 where the part is not: `map`, (n, rows,
-        columns)."""
+        columns), and the `cells` that it comes from."""
         x = self._items(batch["features"])
         self._spaces = self._fitted.to(x.device)
         away = self._spaces.distances(x)
@@ -139,7 +137,7 @@ class PatchSpaceInspector(CellDecoding):
         if self._object is not None:
             self._object = self._object.to(x.device)
             away = away * self._object.inside(x)
-        return {"map": away.reshape(-1, *self._grid)}
+        return {"map": away.reshape(-1, *self._grid), CELLS: batch["features"]}
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
@@ -156,14 +154,19 @@ class PatchSpaceInspector(CellDecoding):
         good = self._learned_from(training)
         if self._where not in CELLS_TOGETHER:
             check_count(len(good), "ledoit-wolf")
-        pictures, options = partial(self._pictures, good, progress), self._options
-        self._object, shown = None, 1.0
+        whole = pictures = partial(self._pictures, good, progress)
+        options = self._options
+        self._shares, self._object, shown = None, None, 1.0
         if options.finds_object:
             self._object, shown = fit_object_cells(pictures, self._grid)
             self._check_object(self._object, good)
             if self._where in CELLS_TOGETHER:
-                pictures = partial(_of_object, pictures, self._object)
+                pictures = partial(cells_of_parts, pictures, self._object)
         if self._where == "neighbours":
+            near = None
+            if len(good) == 1:
+                inside = None if self._object is None else self._object.inside(next(whole()).cpu())[0]
+                near = near_cells(self.layout, inside)
             self._spaces = fit_neighbours(
                 pictures,
                 len(good),
@@ -171,7 +174,7 @@ class PatchSpaceInspector(CellDecoding):
                 ridge=options.ridge,
                 seed=options.seed,
                 device=device_of(self),
-                near=self._near(pictures) if len(good) == 1 else None,
+                near=near,
                 parts=self._parts_of(good),
             )
         elif options.join_layers == "apart":
@@ -204,7 +207,7 @@ class PatchSpaceInspector(CellDecoding):
         plain = spaces.space if isinstance(spaces, CellNeighbours) else spaces
         cells, learned = [], dict[int, MarkedBy]()
         for row, (example, features) in enumerate(
-            zip(seen, compute_features(self, seen, progress=_unheard), strict=True)
+            zip(seen, compute_features(self, seen, progress=lambda *_: None), strict=True)
         ):
             x = self._items(features[None])
             away = plain.distances(x.to(plain.mean.device)).cpu()
@@ -281,7 +284,7 @@ class PatchSpaceInspector(CellDecoding):
         cells = 1 if self._is_pooled else math.prod(self._grid)
         if moments.mean.shape != (cells, len(self._channels)):
             raise RunError(f"the moments are those of other items than the run's; {REMEDY}.")
-        self._spaces = spaces_of_moments(moments, self._options.ridge)
+        self._spaces, self._shares = spaces_of_moments(moments, self._options.ridge), None
         return (self._sentence(moments.count // (math.prod(self._grid) if self._is_pooled else 1)),)
 
     def _learned_from(self, training: Dataset) -> Dataset:
@@ -308,15 +311,6 @@ class PatchSpaceInspector(CellDecoding):
             before, after = (self._items(self.extract(self.encode(some)).cpu()) for some in (images, rolled))
         if not found.moves_with(before, after):
             raise unseparated("its sides are the borders of the pictures and their middle")
-
-    def _near(self, pictures: Callable[[], Iterator[Tensor]]) -> Tensor:
-        """Whether two cells of the one good part were averaged over some of the same ones, (cells, cells)."""
-        rows, columns = self._grid
-        at = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
-        if self._object is not None:
-            (x,) = pictures()
-            at = at[self._object.inside(x.cpu())[0] > 0]
-        return (at[:, None] - at).abs().amax(dim=2) < self._around
 
     @property
     def _is_pooled(self) -> bool:
@@ -359,42 +353,45 @@ class PatchSpaceInspector(CellDecoding):
             self._object = ObjectCells.from_arrays(of_object) if self._options.finds_object else None
             self._head = DefectHead.from_arrays(of_head) if of_head else None
             kind = CellNeighbours if "cells" in saved else LayerSpaces if "centre" in saved else CellSpaces
-            self._spaces = kind.from_arrays(saved)
+            self._spaces, self._shares = kind.from_arrays(saved), None
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{folder / _FILE}: holds no unit spaces ({first_line(error)}); {REMEDY}.") from error
         return self
 
+    @property
+    def shares(self) -> CellShares:
+        """What tells which items make up a number of the map."""
+        if self._shares is None:
+            self._shares = CellShares.of_arrays(self.layout, self._fitted.to_arrays())
+        return self._shares
+
+    @property
+    def finds_object(self) -> bool:
+        """Whether it tells the part from what surrounds it by its cells."""
+        return self._object is not None
+
+    def cells_of_object(self, image: Image) -> tuple[NDArray[np.float32], Region]:
+        """1 at cells that show the part, else 0, (rows, columns), and what of the picture they cover."""
+        assert self._object is not None, "finds_object says so"
+        with torch.inference_mode():
+            features = self.extract(on_device(self, self.encode([image]))).cpu()
+            inside = self._object.to(features.device).inside(self._items(features))
+        return inside.reshape(self._grid).numpy(), self._seen_region(image.size)
+
     def packed(self) -> OnEngine:
-        """The maps."""
-        return self._backbone.on_engine("torch", self._map, output="map")
+        """The maps, and the cells that they come from."""
+        return self._backbone.on_engine("torch", self._map, output="map", beside=(CELLS,))
 
     def write_decision(self, folder: Path) -> None:
-        """Nothing: the spaces are part of the network."""
+        """What tells which items make up a number of the map; the map itself is computed by the network."""
+        write_shares(folder, self.layout, self._fitted.to_arrays())
 
-    def _map(self, pixel_values: Tensor) -> Tensor:
-        return self.infer({"features": self._extract(pixel_values)})["map"]
+    def _map(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
+        found = self.infer({"features": self._extract(pixel_values)})
+        return found["map"], found[CELLS]
 
     @property
     def _fitted(self) -> AnySpaces:
         if self._spaces is None:
             raise ValueError("the unit spaces are empty; fit them first.")
         return self._spaces
-
-
-def _of_object(pictures: Callable[[], Iterator[Tensor]], object_cells: ObjectCells) -> Iterator[Tensor]:
-    """The cells of each picture that show the part, (1, m, k)."""
-    for some in pictures():
-        for x, inside in zip(some, object_cells.inside(some.cpu()) > 0, strict=True):
-            yield x[inside.to(x.device)][None]
-
-
-def _unheard(doing: str, done: int, total: int) -> None:
-    pass
-
-
-def _choice(channels: int, items: int) -> NDArray[np.int64]:
-    """Random channels of a fixed seed, in rising order.
-
-    # Defard et al. 2021 (PaDiM), sec. III-D: a random choice does as well as principal components
-    """
-    return np.sort(np.random.default_rng(0).permutation(channels)[:items])

@@ -61,9 +61,15 @@ class Backbone:
         return encoder_of(self.processor, self.image_size_wh)(images)
 
     def on_engine(
-        self, engine: str, function: Callable[[Tensor], Tensor] | None = None, *, output: str = "features"
+        self,
+        engine: str,
+        function: Callable[[Tensor], Tensor | tuple[Tensor, ...]] | None = None,
+        *,
+        output: str = "features",
+        beside: tuple[str, ...] = (),
     ) -> OnEngine:
-        """Pooled features, or another function of pixel values by this network, computed on an engine."""
+        """Pooled features, or another function of pixel values by this network, computed on an engine; see
+        `OnEngine`."""
         return OnEngine(
             function or self.features,
             self.network,
@@ -72,6 +78,7 @@ class Backbone:
             size_wh=self.image_size_wh,
             engine=engine,
             output=output,
+            beside=beside,
         )
 
     def features(self, pixel_values: Tensor) -> Tensor:
@@ -109,6 +116,16 @@ class Backbone:
             }
             return [by_stride[stride] for stride in _STRIDES if stride in by_stride] or [hidden]
         return [as_grid(hidden, tuple(pixel_values.shape[2:]))]
+
+    def layer_names(self, columns: Sequence[int]) -> tuple[str, ...]:
+        """Names of the layers of `grids`, as those of pooled features begin. columns: of each."""
+        if isinstance(self.network, lite0.Lite0ForImageClassification):
+            return tuple(f"stage{stage}" for stage in self.layers or range(len(columns)))
+        if self.layers is not None:
+            return tuple(f"layer{layer}" for layer in self.layers)
+        if len(columns) == 1:
+            return ("last",)
+        return tuple(f"stride{self.image_size_wh[0] // count}" for count in columns)
 
     def _stages(self, pixel_values: Tensor) -> list[Tensor]:
         network = cast(lite0.Lite0ForImageClassification, self.network)

@@ -27,13 +27,14 @@ _MATRICES = 4  # axes and more of several matrices, as attention multiplies them
 
 
 def write_network(
-    engine: str, graph: nn.Module, example: Tensor, folder: Path, output: str, *, half: bool = False
+    engine: str, graph: nn.Module, example: Tensor, folder: Path, outputs: Sequence[str], *, half: bool = False
 ) -> None:
-    """Write a network for an engine into a folder. example: one row of its input; half: keep the weights in 16 bits,
-    which openvino can. Raises whatever the converters raise, and RuntimeError as `write_calls` does."""
+    """Write a network for an engine into a folder. example: one row of its input; outputs: their names;
+    half: keep the weights in 16 bits, which openvino can. Raises whatever the converters raise, and RuntimeError as
+    `write_calls` does."""
     # the exporter for onnx takes a batch of one for a constant
     rows = torch.cat([example, example]) if engine == "onnx" else example
-    write_calls(engine, graph, {"rows": (rows, (0,))}, [output], folder, half=half)
+    write_calls(engine, graph, {"rows": (rows, (0,))}, outputs, folder, half=half)
 
 
 def write_calls(

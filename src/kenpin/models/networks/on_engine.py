@@ -46,7 +46,7 @@ class OnEngine:
 
     def __init__(
         self,
-        function: Callable[[Tensor], Tensor],
+        function: Callable[[Tensor], Tensor | tuple[Tensor, ...]],
         network: nn.Module,
         encode: Callable[[Sequence[Image]], Batch],
         *,
@@ -54,10 +54,11 @@ class OnEngine:
         size_wh: tuple[int, int],
         engine: str,
         output: str = "features",
+        beside: tuple[str, ...] = (),
     ) -> None:
         """network: its weights are those of the function; engine: as `chosen_engine` takes it; output: the name under
-        which `infer` takes the rows."""
-        self.output = output
+        which `infer` takes the rows; beside: names of what the function returns beside them, for packages alone."""
+        self.output, self.beside = output, beside
         self._function, self._network, self._encode = function, network, encode
         self._processor, self._size_wh = processor, size_wh
         self._wanted, self._engine = engine, chosen_engine(engine)
@@ -69,7 +70,7 @@ class OnEngine:
 
     def __call__(self, batch: Batch) -> Tensor:
         """The rows of a batch of `encode`, by torch."""
-        return self._function(batch["pixel_values"])
+        return rows_of(self._function(batch["pixel_values"]))
 
     @property
     def key(self) -> str:
@@ -137,7 +138,7 @@ class OnEngine:
         update_by_weights(digest, self._network)
         # the function may use a part of the network alone: its answer for a fixed picture tells which
         with torch.inference_mode():
-            digest.update(self._graph()(self._example()).float().numpy().tobytes())
+            digest.update(rows_of(self._graph()(self._example())).float().numpy().tobytes())
         return digest.hexdigest()
 
     def _example(self) -> Tensor:
@@ -160,7 +161,7 @@ class OnEngine:
 
     def _converted(self, folder: Path) -> None:
         """Write the network's file for the engine into a folder."""
-        write_network(self._engine, self._graph(), self._example(), folder, self.output)
+        write_network(self._engine, self._graph(), self._example(), folder, (self.output, *self.beside))
 
 
 def _loaded(engine: str, key: str, work: Work, convert: Callable[[Path], None]) -> Network:
@@ -181,14 +182,24 @@ def update_by_weights(digest: Any, network: nn.Module) -> None:
         digest.update(values.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
-class FrozenGraph(nn.Module):
-    """From prepared pictures to rows."""
+def rows_of(answer: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """The rows of a function that may return further ones beside them."""
+    return answer if isinstance(answer, Tensor) else answer[0]
 
-    def __init__(self, function: Callable[[Tensor], Tensor], network: nn.Module, stored: StoredPixels | None) -> None:
+
+class FrozenGraph(nn.Module):
+    """From prepared pictures to rows, and to what is beside them."""
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor | tuple[Tensor, ...]],
+        network: nn.Module,
+        stored: StoredPixels | None,
+    ) -> None:
         super().__init__()
         self.network = network  # so that its weights are this module's
         self._function, self._stored = function, stored
 
-    def forward(self, rows: Tensor) -> Tensor:
-        pixels = rows if self._stored is None else self._stored.pixel_values(rows)
-        return self._function(pixels).float()
+    def forward(self, rows: Tensor) -> Tensor | tuple[Tensor, ...]:
+        answer = self._function(rows if self._stored is None else self._stored.pixel_values(rows))
+        return answer.float() if isinstance(answer, Tensor) else tuple(of.float() for of in answer)

@@ -62,7 +62,7 @@ class PackageJudge:
         width, height = self.image_size_wh
         outputs = self._network("single")(np.zeros((1, height, width, 3), np.uint8))
         black = Example("", ImageSource(), size_wh=self.image_size_wh)
-        self.decode({self._output: outputs[self._output]}, [black])
+        self.decode({self._output: outputs[self._output]} | outputs, [black])
 
     def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """Raw outputs -> one prediction a picture."""

@@ -25,6 +25,7 @@ from kenpin.models.package.record import (
     read_package_record,
 )
 from kenpin.models.tables import TableJudge, table_decoding
+from kenpin.regions.by_picture import WHOLE
 from kenpin.run.record import RunRecord, read_record, record_hash
 from kenpin.run.seal import check_seal
 from kenpin.runtime import chosen_engine, load_network, version_of
@@ -97,7 +98,14 @@ def open_package(folder: Path, device: str | None = None, engine: str = "auto") 
     framing = None
     if (frame := record.input.frame) is not None:
         reference, roi = (folder / DECISION / name for name in (REFERENCE, ROI))
-        framing = read_framing(reference if frame.aligned else None, roi if frame.roi else None, frame.object)
+        kept = roi if frame.roi else None
+        default = WHOLE if frame.whole else kept
+        framing = read_framing(
+            reference if frame.aligned else None,
+            kept if frame.regions is None else frame.regions,
+            frame.object,
+            None if frame.regions is None else default,
+        )
         decoding.framing = framing
     if isinstance(decoding, OpensNetworks):
         decoding.open_networks(call)

@@ -74,6 +74,10 @@ class FrameInput(BaseModel):
     aligned: bool
     roi: bool
     object: Literal["none", "brightness"]
+    regions: str | None = None
+    """Where the region of each picture is found; `roi` is then that of pictures without one."""
+    whole: bool = False
+    """Whether pictures without a region are looked at as a whole."""
 
 
 class PictureInput(BaseModel):

@@ -60,12 +60,14 @@ class RunAnswer(BaseModel):
     probabilities: dict[str, float] | None
     distance: float | None = Field(description="D²/k.")
     contributions: dict[str, float] | None
+    layer_contributions: dict[str, float] | None
     boxes: tuple[BoxAnswer, ...] | None
     text: str | None
     has_map: bool
     region_from: float | None = Field(description="Number of the map, or score of a box, from which regions are found.")
     regions: tuple[RegionAnswer, ...] | None = Field(description="Null where none were looked for.")
     regions_left_out: int = Field(description="Smaller ones, which are not listed.")
+    view: str | None = Field(description="The view that it is the answer on, the worst one; null of a single picture.")
 
 
 class NearnessAnswer(BaseModel):
@@ -86,6 +88,17 @@ class ChoiceAnswer(BaseModel):
     margin: float
 
 
+class ViewAnswer(BaseModel):
+    """A picture of a part that came by several."""
+
+    name: str | None = Field(description="Of the view; null where nobody named it.")
+    picture_hash: str
+    size_wh: tuple[int, int] | None
+    error: str | None = Field(description="Why it could not be judged.")
+    decides: bool = Field(description="Whether it is the worst one, whose picture stands for the part.")
+    runs: tuple[RunAnswer, ...]
+
+
 class PartAnswer(BaseModel):
     """A part's record."""
 
@@ -97,9 +110,12 @@ class PartAnswer(BaseModel):
     verdict: str
     reasons: tuple[str, ...]
     rule: str | None = Field(description="The rule of the policy that decided; null where none held.")
+    px_per_mm: tuple[float, float] | None = Field(
+        description="Pixels a millimetre, across and down, by which regions were measured; null: in pixels alone."
+    )
     label: str | None
     distance: float | None
-    picture_hash: str
+    picture_hash: str = Field(description="Of a part by several pictures over all of them.")
     size_wh: tuple[int, int] | None
     judged_at: str
     latency_s: float
@@ -107,6 +123,7 @@ class PartAnswer(BaseModel):
     contradictions: tuple[str, ...]
     runs: tuple[RunAnswer, ...]
     choice: ChoiceAnswer | None
+    views: tuple[ViewAnswer, ...] = Field(description="Of a part by several pictures, each of them, by name.")
 
 
 class MarkAnswer(BaseModel):
@@ -164,6 +181,7 @@ def part_answer(record: PartRecord, product: str) -> PartAnswer:
         verdict=record.verdict.value,
         reasons=record.reasons,
         rule=record.rule,
+        px_per_mm=record.px_per_mm,
         label=record.label,
         distance=record.distance,
         picture_hash=record.picture_hash,
@@ -174,6 +192,17 @@ def part_answer(record: PartRecord, product: str) -> PartAnswer:
         contradictions=record.contradictions,
         runs=tuple(map(_run_answer, record.answers)),
         choice=None if record.choice is None else ChoiceAnswer.model_validate(asdict(record.choice)),
+        views=tuple(
+            ViewAnswer(
+                name=view.name,
+                picture_hash=view.picture_hash,
+                size_wh=view.size_wh,
+                error=view.error,
+                decides=view is record.deciding,
+                runs=tuple(map(_run_answer, view.answers)),
+            )
+            for view in record.views
+        ),
     )
 
 
@@ -218,6 +247,7 @@ def _run_answer(answer: Answer) -> RunAnswer:
         probabilities=None if answer.probabilities is None else dict(answer.probabilities),
         distance=answer.distance,
         contributions=None if answer.contributions is None else dict(answer.contributions),
+        layer_contributions=None if answer.layer_contributions is None else dict(answer.layer_contributions),
         boxes=None
         if boxes is None
         else tuple(
@@ -231,6 +261,7 @@ def _run_answer(answer: Answer) -> RunAnswer:
         region_from=answer.region_from,
         regions=None if answer.regions is None else tuple(map(_region_answer, answer.regions)),
         regions_left_out=answer.regions_left_out,
+        view=answer.view,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -14,7 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from kenpin.station.api.answers import LineAnswer, PartAnswer, ReviewedAnswer, part_answer, reviewed_answer
 from kenpin.station.api.depending import Asking, asking
-from kenpin.station.arrival import Arrival
+from kenpin.station.api.part_forms import PICTURE, received_pictures, views_of
+from kenpin.station.arrival import Arrival, PartArrival
 from kenpin.station.running import NotThereError, Station
 from kenpin.station.store.full_records import read_record
 from kenpin.station.store.queries import find_part
@@ -27,13 +28,22 @@ _BEAT_S = 15.0
 _PAUSE_S, _RETRY_MS = 0.2, 2_000
 
 
+_Id = Annotated[str, Query(min_length=1, max_length=1_000, description="The part's name on the line.")]
+_Product = Annotated[
+    str | None,
+    Query(max_length=_LONGEST_NAME, description="Without it: the only one, or by the settings the nearest one."),
+]
+_Lot = Annotated[str | None, Query(max_length=_LONGEST_NAME)]
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    413: {"description": "A picture is larger than the station takes."},
+    429: {"description": "As many parts wait as may; `Retry-After` says when to send it again."},
+    503: {"description": "The line takes no parts now, and says why. What was taken before is safe."},
+}
+
+
 @ROUTER.post(
     "/parts",
-    responses={
-        413: {"description": "The picture is larger than the station takes."},
-        429: {"description": "As many parts wait as may; `Retry-After` says when to send it again."},
-        503: {"description": "The line takes no parts now, and says why. What was taken before is safe."},
-    },
+    responses=_REFUSALS,
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -44,19 +54,55 @@ _PAUSE_S, _RETRY_MS = 0.2, 2_000
 async def post_part(
     request: Request,
     asked: Annotated[Asking, Depends(asking(Right.SUBMIT))],
-    id: Annotated[str, Query(min_length=1, max_length=1_000, description="The part's name on the line.")],
-    product: Annotated[
-        str | None,
-        Query(max_length=_LONGEST_NAME, description="Without it: the only one, or by the settings the nearest one."),
-    ] = None,
-    lot: Annotated[str | None, Query(max_length=_LONGEST_NAME)] = None,
+    id: _Id,
+    product: _Product = None,
+    lot: _Lot = None,
 ) -> PartAnswer:
     """Judge a part. The body is its picture, as a file holds it; the answer comes when its record is on disk.
 
     The same id with the same picture is the same part: it is judged once, and sent again it gets the record that it
     has. A file that is not a picture is a part too, whose verdict is REVIEW.
     """
-    taken = asked.station.submit(Arrival(id, await _received(request, asked.station), product, lot))
+    return await _judged(asked, Arrival(id, await _received(request, asked.station), product, lot))
+
+
+@ROUTER.post(
+    "/parts/views",
+    responses={400: {"description": "It is no form with pictures, or these are of two parts."}, **_REFUSALS},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {"type": "object", "additionalProperties": {"type": "string", "format": "binary"}}
+                }
+            },
+        }
+    },
+)
+async def post_views(
+    request: Request,
+    asked: Annotated[Asking, Depends(asking(Right.SUBMIT))],
+    id: _Id,
+    product: _Product = None,
+    lot: _Lot = None,
+) -> PartAnswer:
+    """Judge a part by several pictures, which the runs were trained for with `--by`. The body is a form with a file for
+    each picture: its field is named like the view, or `picture` where the file's name tells the view by the form of the
+    training, and where views have no names.
+
+    The same id with the same pictures, in any order, is the same part. One that lacks a view, has another one or one
+    twice, or a file that is not a picture, is a part too, whose verdict is REVIEW and whose reason says why.
+    """
+    with asked.station.arriving.body() as body:
+        pictures = await received_pictures(request, body, asked.station.settings.limits.picture_bytes)
+    has_names = any(one.field == PICTURE for one in pictures)
+    views = views_of(pictures, asked.station.known_form(product) if has_names else None)
+    return await _judged(asked, PartArrival(id, views, product, lot))
+
+
+async def _judged(asked: Asking, arrival: Arrival | PartArrival) -> PartAnswer:
+    taken = asked.station.submit(arrival)
     record = await asyncio.wrap_future(taken.record)
     if taken.product is not None:
         return part_answer(record, taken.product)

@@ -27,6 +27,7 @@ from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.inspection.recording import part_record
 from kenpin.inspection.runs import PolicyRun
 from kenpin.records import Verdict
+from kenpin.station.intake.contract import OpenedPart, Part
 from kenpin.station.settings import NearestSettings
 
 _log = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ class ChoosingLine:
     defects: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
     batch_size = _BATCH
+    views = None
+    known_form = None
 
     def __init__(self, out: Path, rulers: Rulers, record_now: RecordNow, settings: NearestSettings) -> None:
         """out: folder of the records of parts without a product. Raises RunError, OutputExistsError, OSError."""
@@ -97,16 +100,18 @@ class ChoosingLine:
             self._opened = opening.pop_all()
         self._recording = Lock()
 
-    def taken(self, pending: deque[Pending[Opened]]) -> Iterator[list[Opened]]:
-        """Pictures that were read ahead, some at a time. `pending` is emptied."""
+    def taken(self, pending: deque[Pending[Part]]) -> Iterator[list[Part]]:
+        """Parts whose pictures were read ahead, some at a time. `pending` is emptied."""
         return self._read_ahead.taken(pending)
 
-    def record(self, pictures: Sequence[Opened]) -> list[Recorded]:
+    def record(self, parts: Sequence[Opened]) -> list[Recorded]:
         """The record of each picture, on disk: of the product that was chosen, or of none. Raises OSError, RunError."""
-        return self.keep(self.judged(pictures)).recorded
+        return self.keep(self.judged(parts)).recorded
 
-    def judged(self, pictures: Sequence[Opened]) -> Chosen:
+    def judged(self, parts: Sequence[OpenedPart]) -> Chosen:
         """The first half of `record`: of which product each picture is; nothing is on disk yet. Raises RunError."""
+        pictures = [part for part in parts if isinstance(part, Opened)]
+        assert len(pictures) == len(parts), "a part by several pictures comes with its product"
         keys = [picture.key for picture in pictures]
         known = {key: found for key in keys if (found := self._journal.find(key)) is not None}
         new: dict[PartKey, Opened] = {}

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from kenpin.data.part_names import NameForm
 from kenpin.data.streaming import Pending
 from kenpin.inspection.journal import Appended
 from kenpin.inspection.line import Durable, Recorded
+from kenpin.inspection.part_pictures import PartPictures
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
+from kenpin.views import PartViews
+
+OpenedPart = Opened | PartPictures
+"""A part by its opened picture, or by several."""
+Part = TypeVar("Part", bound=OpenedPart)
 
 
 class Judging(Protocol):
@@ -27,14 +34,22 @@ class Judging(Protocol):
     def engines(self) -> tuple[str, ...]:
         """What computes its networks."""
 
-    def taken(self, pending: deque[Pending[Opened]]) -> Iterator[list[Opened]]:
-        """Pictures that were read ahead, some at a time. `pending` is emptied."""
+    @property
+    def views(self) -> PartViews | None:
+        """The views by which parts are judged; None where each picture is a part."""
 
-    def record(self, pictures: Sequence[Opened]) -> Sequence[Recorded]:
-        """The record of each picture, on disk: `keep` of what `judged` gives. Raises OSError, RunError."""
+    @property
+    def known_form(self) -> NameForm | None:
+        """The form of file names that tells parts and views; None where single pictures are judged, or no form does."""
 
-    def judged(self, pictures: Sequence[Opened]) -> Any:
-        """What is found on pictures; nothing is on disk yet. Raises RunError."""
+    def taken(self, pending: deque[Pending[Part]]) -> Iterator[list[Part]]:
+        """Parts whose pictures were read ahead, some at a time. `pending` is emptied."""
+
+    def record(self, parts: Sequence[Opened]) -> Sequence[Recorded]:
+        """The record of each part, on disk: `keep` of what `judged` gives. Raises OSError, RunError."""
+
+    def judged(self, parts: Sequence[OpenedPart]) -> Any:
+        """What is found on parts; nothing is on disk yet. Raises RunError."""
 
     def keep(self, judged: Any) -> Durable:
         """The record of each of them, on disk. Raises OSError, RunError."""

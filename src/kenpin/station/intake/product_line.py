@@ -11,16 +11,19 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from kenpin.data.part_names import NameForm
 from kenpin.data.streaming import Ahead, Pending
 from kenpin.errors import KenpinError, first_line
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.plural import counted
-from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
+from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError, PartArrival
 from kenpin.station.clock import now_us
-from kenpin.station.intake.contract import Claims, Judging, KnownParts
+from kenpin.station.intake.contract import Claims, Judging, KnownParts, OpenedPart
+from kenpin.station.intake.opening import Opening, opened_part
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.settings import Limits
+from kenpin.views import PartViews
 
 _AGAIN_S = 5.0
 """Seconds after which a line that could not write tries again."""
@@ -50,12 +53,12 @@ class LineState:
 class _Waiting:
     """A part that waits for its record."""
 
-    arrival: Arrival
+    arrival: Arrival | PartArrival
     answer: Future[PartRecord]
-    opened: Pending[Opened] = field(init=False)
-    """Its picture, which is opened while others are judged."""
+    opened: Pending[OpenedPart] = field(init=False)
+    """Its pictures, which are opened while others are judged."""
     fault: Exception | None = None
-    """Why its picture could not be kept."""
+    """Why they could not be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,10 @@ class ProductLine:
         known: KnownParts,
         pictures: KeptPictures,
         limits: Limits,
-        opening: Callable[[Arrival], Opened],
+        opening: Opening,
         turn: AbstractContextManager[object] | None = None,
     ) -> None:
-        """opening: opens a part's picture, from any thread; what it cannot open is in its result; turn: held from
+        """opening: opens a picture, from any thread; what it cannot open is in its result; turn: held from
         looking for parts to their records, where several lines may be given the same part."""
         self.product = product
         self._version, self._line, self._known, self._opening = version, line, known, opening
@@ -142,6 +145,18 @@ class ProductLine:
         with self._changed:
             return self._line.engines
 
+    @property
+    def views(self) -> PartViews | None:
+        """The views by which the running version judges parts; None where each picture is a part."""
+        with self._changed:
+            return self._line.views
+
+    @property
+    def known_form(self) -> NameForm | None:
+        """The form of file names by which the running version tells parts and views; None where it tells none."""
+        with self._changed:
+            return self._line.known_form
+
     def record_now(self, pictures: Sequence[Opened]) -> list[PartRecord]:
         """Judge pictures in the thread of the caller, who has looked for their parts and claimed them; their records
         are on disk. Raises OSError, RunError."""
@@ -152,11 +167,11 @@ class ProductLine:
             self._last_us = now_us()
         return records
 
-    def submit(self, arrival: Arrival) -> Future[PartRecord]:
+    def submit(self, arrival: Arrival | PartArrival) -> Future[PartRecord]:
         """Take a part; its record is on disk when the result is there. Raises LineFullError, LineStoppedError."""
         with self._changed:
             self._check_open()
-            size = len(arrival.data)
+            size = arrival.size_bytes
             if self._waiting and (
                 self._waiting >= self._limits.waiting_parts or self._waiting_bytes + size > self._limits.waiting_bytes
             ):
@@ -258,19 +273,21 @@ class ProductLine:
         done()
         return True
 
-    def _open(self, waiting: _Waiting) -> Opened:
-        arrival = waiting.arrival
-        opened = self._opening(arrival)
-        try:
-            self._pictures.keep(opened.picture_hash, arrival.data)
-        except Exception as error:  # noqa: BLE001 raised here, it would end the thread that all parts wait for
-            waiting.fault = error
-        return opened
+    def _open(self, waiting: _Waiting) -> OpenedPart:
+        def opening(arrival: Arrival) -> Opened:
+            opened = self._opening(arrival)
+            try:
+                self._pictures.keep(opened.picture_hash, arrival.data)
+            except Exception as error:  # noqa: BLE001 raised here, it would end the thread that all parts wait for
+                waiting.fault = error
+            return opened
 
-    def _judge(self, pictures: Sequence[Opened], waiting: Sequence[_Waiting]) -> None:
-        """Look at pictures; their records are written at once, or while the next ones are looked at."""
+        return opened_part(waiting.arrival, opening)
+
+    def _judge(self, parts: Sequence[OpenedPart], waiting: Sequence[_Waiting]) -> None:
+        """Look at parts; their records are written at once, or while the next ones are looked at."""
         with self._turn or nullcontext():
-            batch = self._looked_at(pictures, waiting)
+            batch = self._looked_at(parts, waiting)
             self._wait_for_records()
             if batch is None:
                 return
@@ -282,8 +299,8 @@ class ProductLine:
             else:
                 self._keep(batch)
 
-    def _looked_at(self, pictures: Sequence[Opened], waiting: Sequence[_Waiting]) -> _Batch | None:
-        """What is found on pictures; None where it failed, and who waits has heard of it."""
+    def _looked_at(self, parts: Sequence[OpenedPart], waiting: Sequence[_Waiting]) -> _Batch | None:
+        """What is found on parts; None where it failed, and who waits has heard of it."""
         began_s = time.monotonic()
         try:
             for one in waiting:
@@ -292,9 +309,9 @@ class ProductLine:
             if self._fault is not None:
                 self._wait_for_records()
                 self._known.follow()  # what was recorded before it is not judged again
-            keys = [picture.key for picture in pictures]
+            keys = [part.key for part in parts]
             claims = self._known.claim([*dict.fromkeys(keys)])
-            new = [one for one in pictures if one.key not in claims.records and one.key not in claims.refused]
+            new = [one for one in parts if one.key not in claims.records and one.key not in claims.refused]
             return _Batch(
                 waiting, keys, claims, [one.key for one in new], self._line.judged(new) if new else None, began_s
             )
@@ -350,4 +367,4 @@ class ProductLine:
 
     def _forget(self, waiting: Sequence[_Waiting]) -> None:
         self._waiting -= len(waiting)
-        self._waiting_bytes -= sum(len(one.arrival.data) for one in waiting)
+        self._waiting_bytes -= sum(one.arrival.size_bytes for one in waiting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,8 @@ from kenpin.plural import counted, is_are, was_were
 from kenpin.records import Detections, Example, ImageSource, Verdict
 from kenpin.records_json import from_json, to_json
 from kenpin.run.record import seal_of
+from kenpin.station.learning.by_part import Naming, named_pictures, whole_parts
+from kenpin.station.learning.reviewed import LeftOutPart, ReviewedPart
 from kenpin.station.learning.splitting import Split, SplitUnit, divide
 
 FROZEN, DATA = "frozen.json", "data"
@@ -27,37 +30,13 @@ _UNDRAWN = "it failed, and nobody drew a box"
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewedPart:
-    """A part as people settled it."""
+class FrozenView:
+    """A picture of a part by several, in a frozen data set."""
 
-    id: str
+    name: str | None
+    file: str
+    """Below the folder of the data."""
     content: str
-    """Hash of its picture's bytes, 32 hexadecimal digits."""
-    picture: Path
-    verdict: Verdict
-    """PASS or FAIL."""
-    label: str | None
-    """Its class, where the product has some."""
-    boxes: Detections | None
-    """Where it is defective, in pixels of the displayed picture; an empty label is that of the part. None where nobody
-    drew any."""
-    settled_by: str
-    settled_us: int
-    """UTC, microseconds since 1970."""
-    sampled: bool
-    """Whether it was drawn for review at random."""
-    is_picture: bool = True
-    """Whether its file could be opened, which people may settle too where it could not."""
-
-    @property
-    def said(self) -> tuple[Verdict, str | None]:
-        """What was settled; where it is defective nobody draws the same twice."""
-        return self.verdict, self.label
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether somebody drew where it is defective."""
-        return bool(self.boxes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +44,7 @@ class FrozenPart:
     """A part in a frozen data set."""
 
     file: str
-    """Its picture, below the folder of the data."""
+    """Its picture, below the folder of the data; of several the first one."""
     split: str
     id: str
     content: str
@@ -75,15 +54,13 @@ class FrozenPart:
     settled_by: str
     settled_us: int
     sampled: bool
+    views: tuple[FrozenView, ...] = ()
+    """Of a part by several pictures, each of them."""
 
-
-@dataclass(frozen=True, slots=True)
-class LeftOutPart:
-    """A part that was left out, and why."""
-
-    id: str
-    content: str
-    why: str
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """Of its pictures, and over all of them."""
+        return (self.content, *(view.content for view in self.views))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +78,8 @@ class FrozenDataSet:
     notes: tuple[str, ...]
     boxes: int | None = None
     """How many boxes and regions people drew on its parts; None: it holds classes of pictures alone."""
+    by: str | None = None
+    """What tells parts by several pictures, as `--by` takes it; None: each picture is a part."""
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Parts of each class, by split."""
@@ -119,21 +98,33 @@ def freeze(
     earlier: Iterable[FrozenDataSet] = (),
     test_share: float = 0.3,
     of_boxes: bool = False,
+    by: str | None = None,
 ) -> FrozenDataSet:
     """Write a folder with the data set in `data` and `frozen.json`, whole or not at all.
 
     earlier: the frozen data sets of the product, whose test parts stay test parts; test_share: share of each class that
-    is held out; of_boxes: whether it holds boxes and outlines in COCO's form, in place of class folders. Left out and
-    told are parts of one picture that were settled differently, parts whose picture is gone or is none, and of boxes
-    parts that failed and on which nobody drew any. Raises OutputError, and OptionError or DatasetError where a part is
-    not settled, a picture is not the one that was settled, or nothing is left.
+    is held out; of_boxes: whether it holds boxes and outlines in COCO's form, in place of class folders; by: what tells
+    parts by several pictures to the runs that judge: it then holds a table, each picture with its part and view; None
+    where each picture is a part.
+
+    Left out and told are parts of one picture that were settled differently, parts whose picture is gone or is none or
+    that have other views, and of boxes parts that failed and on which nobody drew any. Raises OutputError, and
+    OptionError or DatasetError where a part is not settled, a picture is not the one that was settled, or nothing is
+    left.
     """
     if not 0 < test_share < 1:
         raise OptionError(f"a test share of {test_share} leaves nothing to learn from or to test on; give one between.")
     for part in parts:
         if part.verdict is Verdict.REVIEW:
             raise OptionError(f"part {part.id}: is not settled; freeze parts that people passed or failed.")
+    if by is not None and of_boxes:
+        raise OptionError(
+            "data set: a part by several pictures has its boxes on one of them, so that none teaches where the others "
+            "are defective; freeze classes."
+        )
     usable, left_out = _usable(parts)
+    usable, others = whole_parts(usable, by_part=by is not None)
+    left_out += others
     if not usable:
         raise DatasetError("data set: no reviewed part is left to learn from; review some first.")
     if of_boxes:
@@ -143,21 +134,30 @@ def freeze(
         left_out += without
     labels, notes = _labels(usable)
     splits = _splits(usable, labels, test_share, earlier)
-    examples = (
-        Example(
-            part.content,
-            ImageSource(str(part.picture)),
-            split,
-            label=None if of_boxes else label,
-            boxes=_boxes(part, label) if of_boxes else None,
-        )
-        for part, label, split in zip(usable, labels, splits, strict=True)
-    )
-    with new_folder(target, overwrite=False) as folder:
-        format = "coco" if of_boxes else "folders"
+    naming = None if by is None else Naming.of(by, usable)
+    with ExitStack() as opened:
+        folder = opened.enter_context(new_folder(target, overwrite=False))
+        examples: Iterable[Example]
+        if naming is not None:
+            labelled = [*zip(usable, labels, splits, strict=True)]
+            examples = opened.enter_context(named_pictures(labelled, naming, folder))
+        else:
+            examples = (
+                Example(
+                    part.content,
+                    ImageSource(str(part.picture)),
+                    split,
+                    label=None if of_boxes else label,
+                    boxes=_boxes(part, label) if of_boxes else None,
+                )
+                for part, label, split in zip(usable, labels, splits, strict=True)
+            )
+        format = "csv" if naming is not None else "coco" if of_boxes else "folders"
         write_dataset(Dataset.from_examples(examples, format=format), folder / DATA, format)
         written = load_dataset(folder / DATA)
         files = _files(written, usable)
+        if naming is not None:
+            naming.check(written, usable)
         frozen = FrozenDataSet(
             fingerprint=written.fingerprint(),
             frozen_by=who,
@@ -167,7 +167,7 @@ def freeze(
             else tuple(sorted({label for part, label in zip(usable, labels, strict=True) if _is_good(part)})),
             parts=tuple(
                 FrozenPart(
-                    files[part.content],
+                    files[part.contents[0]],
                     split,
                     part.id,
                     part.content,
@@ -176,12 +176,14 @@ def freeze(
                     part.settled_by,
                     part.settled_us,
                     part.sampled,
+                    tuple(FrozenView(view.name, files[view.content], view.content) for view in part.views),
                 )
                 for part, label, split in zip(usable, labels, splits, strict=True)
             ),
             left_out=tuple(left_out),
-            notes=(*notes, *_told(left_out), *_of_test(usable, splits)),
+            notes=(*notes, *_told(left_out), *_of_views(usable), *_of_test(usable, splits)),
             boxes=sum(len(part.boxes or ()) for part in usable) if of_boxes else None,
+            by=None if naming is None else naming.by,
         )
         values = {"schema": SCHEMA, **to_json(frozen)}
         write_json(folder / FROZEN, values | {"seal": seal_of(values)})
@@ -221,7 +223,7 @@ def _usable(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[Lef
         if any(part.said != own[0].said for part in own):
             why = "the same picture was settled differently"
             left_out += [LeftOutPart(part.id, content, why) for part in own]
-        elif not own[0].picture.is_file():
+        elif not all(picture.is_file() for picture in own[0].pictures):
             left_out += [LeftOutPart(part.id, content, "its picture is not kept any more") for part in own]
         elif not own[0].is_picture:
             left_out += [LeftOutPart(part.id, content, "its file cannot be opened as a picture") for part in own]
@@ -276,11 +278,14 @@ def _splits(
     for data_set in earlier:
         for frozen in data_set.parts:
             split: Split = "test" if frozen.split == "test" else "train"
-            before[frozen.content] = "train" if before.get(frozen.content) == "train" else split
+            for content in frozen.contents:
+                before[content] = "train" if before.get(content) == "train" else split
     of_id: dict[str, list[int]] = defaultdict(list)
     for row, part in enumerate(parts):
         of_id[part.id].append(row)
-    units = [SplitUnit(tuple(parts[row].content for row in rows), labels[rows[0]]) for rows in of_id.values()]
+    units = [
+        SplitUnit(tuple(one for row in rows for one in parts[row].contents), labels[rows[0]]) for rows in of_id.values()
+    ]
     splits: list[Split] = ["train"] * len(parts)
     for rows, found in zip(of_id.values(), divide(units, share, before), strict=True):
         for row in rows:
@@ -292,7 +297,7 @@ def _files(written: Dataset, parts: Sequence[ReviewedPart]) -> Mapping[str, str]
     """The file of each content. Raises DatasetError where a picture that was written is not the one of its part."""
     files = dict(zip(written.contents(), written.column("id"), strict=True))
     for part in parts:
-        if part.content not in files:
+        if any(content not in files for content in part.contents):
             raise DatasetError(
                 f"{part.picture}: is not the picture of part {part.id} that was settled; restore it from a copy, or "
                 "leave the part out."
@@ -315,6 +320,17 @@ def _told(left_out: Sequence[LeftOutPart]) -> list[str]:
             f"{_some(undrawn)}; undo what was said of them in the review, draw their boxes, and freeze again."
         )
     return notes
+
+
+def _of_views(parts: Sequence[ReviewedPart]) -> list[str]:
+    """What the labels of views stand for."""
+    failed = sum(bool(part.views) and not _is_good(part) for part in parts)
+    if not failed:
+        return []
+    return [
+        f"All views of {counted(failed, 'defective part')} have its class, as people say of a part what it is, and not "
+        "of a view."
+    ]
 
 
 def _of_test(parts: Sequence[ReviewedPart], splits: Sequence[str]) -> list[str]:

@@ -28,7 +28,7 @@ def doubts(folder: Path, *, base: str = "lite0", device: str | None = None) -> t
     RunError where the data set is not as it was frozen, OptionError.
     """
     dataset, frozen = load_frozen(folder), read_frozen(folder)
-    part_of = {part.file: part.id for part in frozen.parts}
+    part_of = {file: part.id for part in frozen.parts for file in (part.file, *(view.file for view in part.views))}
     findings = [*examine_dataset(dataset, dataset.findings).findings]
     from kenpin.suspects import find_suspects  # which loads torch
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from kenpin.data.part_names import is_form
 from kenpin.data.picture_files import hash_of
 from kenpin.errors import KenpinError, OptionError, RunError, check_training_installed
 from kenpin.files import write_json
@@ -26,13 +27,15 @@ from kenpin.station.folder import StationFolder, check_product
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.learning.applied import CANCELLED, FROZEN, ORDERED
 from kenpin.station.learning.commands import repeated_options, training_command
-from kenpin.station.learning.data_sets import DATA, FrozenDataSet, ReviewedPart, freeze, read_frozen
+from kenpin.station.learning.data_sets import DATA, FrozenDataSet, freeze, read_frozen
 from kenpin.station.learning.jobs import Job, JobOrder, Jobs, JobState, forecast
+from kenpin.station.learning.reviewed import ReviewedPart, ReviewedView
 from kenpin.station.reviewing.marks import detections_of_marks, kept_marks
 from kenpin.station.store.entering import Entering
 from kenpin.station.store.opening import Store
 from kenpin.station.store.part_tables import PARTS
 from kenpin.station.store.review_tables import REVIEWS
+from kenpin.station.store.views import ViewRow, stream_views
 from kenpin.station.versions.deciding import Versions, versions_of
 from kenpin.station.versions.installing import read_version
 from kenpin.station.who.rights import Person, Right
@@ -116,7 +119,7 @@ class Learning:
             self._folder.data_sets.mkdir(exist_ok=True)
             frozen = freeze(
                 parts, self._folder.data_sets / name, who=who.name, at_us=self._clock(),
-                earlier=[one.frozen for one in reversed(earlier)], of_boxes=of_boxes,
+                earlier=[one.frozen for one in reversed(earlier)], of_boxes=of_boxes, by=self._by(product),
             )  # fmt: skip
             about = {"product": product, "data_set": name, "fingerprint": frozen.fingerprint}
             self._entering.enter(who.name, FROZEN, {**about, "parts": len(frozen.parts)})
@@ -145,7 +148,7 @@ class Learning:
             )
             for one in self.data_sets(product)
             for part in one.frozen.parts
-            if part.verdict is Verdict.PASS and part.content not in known
+            if part.verdict is Verdict.PASS and not part.views and part.content not in known
         }  # fmt: skip
         return [*parts.values()]
 
@@ -157,10 +160,13 @@ class Learning:
             rows = connection.execute(settled.order_by(PARTS.c.seq)).all()
             last = {row.key: row for row in connection.execute(said)}
             marks = {row.key: row.marks for row in connection.execute(drawn)}
+        views: dict[str, list[ViewRow]] = {}
+        for view in stream_views(self._store, product):
+            views.setdefault(view.key, []).append(view)
         return [
             ReviewedPart(
                 id=row.id,
-                content=row.picture_hash,
+                content=row.content if row.key in views else row.picture_hash,
                 picture=self._pictures.path(row.picture_hash),
                 verdict=Verdict(row.settled_verdict),
                 label=row.settled_label,
@@ -168,7 +174,11 @@ class Learning:
                 settled_by=last[row.key].who if row.key in last else "",
                 settled_us=last[row.key].at_us if row.key in last else row.judged_us,
                 sampled=row.sampled is not None,
-                is_picture=row.width_px is not None,
+                is_picture=all(one.width_px is not None for one in views.get(row.key, (row,))),
+                views=tuple(
+                    ReviewedView(view.name, view.picture_hash, self._pictures.path(view.picture_hash))
+                    for view in views.get(row.key, ())
+                ),
             )
             for row in rows
             if row.picture_hash
@@ -231,7 +241,8 @@ class Learning:
             raise OptionError(f"data set {data_set!r:.60}: {product} has none of this name; freeze one.")
         frozen = read_frozen(self._folder.data_sets / data_set)
         data = self._folder.data_sets / data_set / DATA
-        return training_command(family, data, Path(RUN), {"ok_labels": [*frozen.ok_labels], **values})
+        own = {} if frozen.by is None else {"by": frozen.by}
+        return training_command(family, data, Path(RUN), {"ok_labels": [*frozen.ok_labels], **values, **own})
 
     def order(self, who: Person, product: str, data_set: str, family: str, values: Mapping[str, Any]) -> int:
         """Order a training on a frozen data set, and return the number of its job. values: options of the family.
@@ -287,6 +298,11 @@ class Learning:
         version = self._versions.running().get(product)
         return None if version is None else read_version(self._folder, product, version)
 
+    def _by(self, product: str) -> str | None:
+        """What tells parts by several pictures to the runs that judge; None where they judge single ones."""
+        policy = self._running(product)
+        return None if policy is None else next(filter(None, (_by_of(one.run) for one in policy.runs.values())), None)
+
     def _run_that_judges(self, product: str, family: str) -> Path | None:
         policy = self._running(product)
         name = None if policy is None else _run_of(policy, family)
@@ -332,12 +348,24 @@ def with_run(policy: Policy | None, run: Path) -> Policy:
     # its own threshold, and regions from there: what was set for the former run belongs to other scores
     former = policy.runs[name]
     options = RunOptions(run=run, decides=former.decides, ignore_below=former.ignore_below)
-    return policy.model_copy(update={"runs": {**policy.runs, name: options}})
+    by = _by_of(run)
+    if by is not None and not is_form(by):  # a column tells nothing of files: their form stays that of the former run
+        former_by = policy.by or _by_of(former.run)
+        by = former_by if former_by is not None and is_form(former_by) else None
+    else:
+        by = None if by is None else policy.by
+    return policy.model_copy(update={"runs": {**policy.runs, name: options}, "by": by})
 
 
 def _run_of(policy: Policy, family: str) -> str | None:
     """The run of a policy that is of this family."""
     return next((name for name, one in policy.runs.items() if _family(one.run) == family), None)
+
+
+def _by_of(run: Path) -> str | None:
+    """What tells a run, or that of a package, the parts by several pictures; None where it judges single ones."""
+    parts = read_record(folder_of_report(run)).parts
+    return None if parts is None else parts["by"]
 
 
 def _family(run: Path) -> str:

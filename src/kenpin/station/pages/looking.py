@@ -18,6 +18,7 @@ from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival
 from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.marking import layers_of
+from kenpin.station.pages.part_views import map_of, shown_views, view_at
 from kenpin.station.pages.regions import region_table
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.sending import download
@@ -31,6 +32,7 @@ from kenpin.station.store.full_records import read_record
 from kenpin.station.store.marks import marks_in
 from kenpin.station.store.queries import PartRow, count, find_part, lots, page, read_cursor, stream
 from kenpin.station.store.tables import micros_of
+from kenpin.station.store.views import views_in
 from kenpin.station.who.rights import Right
 
 ROUTER = APIRouter(include_in_schema=False)
@@ -99,7 +101,7 @@ def parts_as_csv(request: Request) -> StreamingResponse:
     """The filtered parts for a spreadsheet: texts that it would compute as formulas are escaped."""
     asked = asked_page(request, Right.LOOK)
     rows = stream(asked.station.store, FilterForm.of(asked).asked())
-    pieces = csv_pieces(rows, marks_in(asked.station.store), for_spreadsheets=True)
+    pieces = csv_pieces(rows, marks_in(asked.station.store), views_in(asked.station.store), for_spreadsheets=True)
     return download(
         ("\ufeff" + piece if first else piece for first, piece in _numbered(pieces)), "parts", "text/csv", "csv"
     )
@@ -110,7 +112,7 @@ def parts_as_parquet(request: Request) -> StreamingResponse:
     """The filtered parts as Parquet."""
     asked = asked_page(request, Right.LOOK)
     rows = stream(asked.station.store, FilterForm.of(asked).asked())
-    pieces = parquet_pieces(rows, marks_in(asked.station.store))
+    pieces = parquet_pieces(rows, marks_in(asked.station.store), views_in(asked.station.store))
     return download(pieces, "parts", "application/vnd.apache.parquet", "parquet")
 
 
@@ -127,35 +129,38 @@ def part_page(request: Request, key: str) -> Response:
     return asked.answer(
         "part", "parts", part=part, record=record, layers=layers_of(part, record, reviews), has_picture=has_picture,
         reviews=reviews, products=asked.assignable(part), regions=region_table(record),
+        views=shown_views(record, asked.station.pictures),
     )  # fmt: skip
 
 
 @ROUTER.get("/parts/{key}/picture")
 def part_picture(request: Request, key: str) -> Response:
-    """Its picture, upright: as it came where browsers show it as kenpin reads it, else as PNG."""
+    """Its picture, upright: as it came where browsers show it as kenpin reads it, else as PNG. Of several the one that
+    stands for it, or the one that `view` names by its number."""
     asked = asked_page(request, Right.LOOK)
-    part = _with_picture(asked.station, key)
-    media_type = shown_as_it_is(asked.station.pictures.read(part.picture_hash) or b"")
+    picture_hash = _picture_asked(asked, key)
+    media_type = shown_as_it_is(asked.station.pictures.read(picture_hash) or b"")
     if media_type is not None:
-        return FileResponse(asked.station.pictures.path(part.picture_hash), media_type=media_type, headers=_KEPT)
-    return _encoded(asked.station, part, "PNG")
+        return FileResponse(asked.station.pictures.path(picture_hash), media_type=media_type, headers=_KEPT)
+    return _encoded(asked.station, picture_hash, "PNG")
 
 
 @ROUTER.get("/parts/{key}/thumbnail")
 def part_thumbnail(request: Request, key: str) -> Response:
     """Its picture, small, encoded anew."""
     asked = asked_page(request, Right.LOOK)
-    return _encoded(asked.station, _with_picture(asked.station, key), "JPEG", _THUMBNAIL_PX)
+    return _encoded(asked.station, _picture_asked(asked, key), "JPEG", _THUMBNAIL_PX)
 
 
 @ROUTER.get("/parts/{key}/layer")
 def part_layer(request: Request, key: str) -> Response:
-    """Its map, to be laid over the picture."""
+    """The map of its picture, or of the one that `view` names, to be laid over it."""
     asked = asked_page(request, Right.LOOK)
     part, record = _part(asked.station, key)
     if asked.station.reviewing.looks_blind(asked.who, key):
         raise NotThereError("you look at this part without what runs say of it; say what it is, and its map is here.")
-    named = next((answer.map for answer in record.answers if answer.map is not None), None)
+    number = request.query_params.get("view")
+    named = map_of(record.answers_on_picture if number is None else view_at(record, number).answers)
     if named is None:
         raise NotThereError("the part has no map.")
     file = asked.station.folder.records_of(part.node, part.product, part.version) / layer_of(named)
@@ -248,19 +253,22 @@ def _record(station: Station, part: PartRow) -> PartRecord:
     return read_record(station.folder, part.journal, part.offset_bytes, part.key)
 
 
-def _with_picture(station: Station, key: str) -> PartRow:
+def _picture_asked(asked: PageAsked, key: str) -> str:
+    """The hash of the picture that an address is about, which is there. Raises NotThereError."""
+    station, number = asked.station, asked.request.query_params.get("view")
     part = _row(station, key)
-    if not part.picture_hash or station.pictures.find(part.picture_hash) is None:
+    picture_hash = part.picture_hash if number is None else view_at(_record(station, part), number).picture_hash
+    if not picture_hash or station.pictures.find(picture_hash) is None:
         raise NotThereError("the part's picture was removed, or could not be kept.")
-    return part
+    return picture_hash
 
 
-def _encoded(station: Station, part: PartRow, kind: str, most_px: int | None = None) -> Response:
+def _encoded(station: Station, picture_hash: str, kind: str, most_px: int | None = None) -> Response:
     """A stranger's picture, opened elsewhere, made smaller where asked for, and encoded anew. Raises NotThereError,
     DecoderBusyError."""
     with station.viewer.turn():
-        data = station.pictures.read(part.picture_hash)
-        image = None if data is None else station.viewer.open(Arrival(part.key, data)).image
+        data = station.pictures.read(picture_hash)
+        image = None if data is None else station.viewer.open(Arrival(picture_hash, data)).image
         if image is None:
             raise NotThereError("the part's file is not a picture that can be opened.")
         if most_px is not None:

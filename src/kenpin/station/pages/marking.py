@@ -66,12 +66,12 @@ def marking_of(
 
 
 def _found(part: PartRow, record: PartRecord, classes: Sequence[str] | None) -> list[DefectMark]:
-    """What the runs found, run after run. classes: that a mark may have; None: any."""
+    """What the runs found on the picture, run after run. classes: that a mark may have; None: any."""
     if part.size_wh is None:
         return []
     return [
         mark
-        for answer in record.answers
+        for answer in record.answers_on_picture
         if answer.boxes is not None
         for mark in marks_of_detections(answer.boxes, part.size_wh, answer.boxes.labels if classes is None else classes)
     ][:MOST_MARKS]

@@ -42,10 +42,10 @@ class RegionTable:
 
 
 def region_table(record: PartRecord) -> RegionTable:
-    """The regions of all answers, run after run, the largest first."""
-    found = [(answer, region) for answer in record.answers for region in answer.regions or ()]
+    """The regions of all answers on the picture, run after run, the largest first."""
+    found = [(answer, region) for answer in record.answers_on_picture for region in answer.regions or ()]
     rows = [
         RegionRow(number, answer.run, region, answer.boxes is not None)
         for number, (answer, region) in enumerate(found, start=1)
     ]
-    return RegionTable(rows, sum(answer.regions_left_out for answer in record.answers))
+    return RegionTable(rows, sum(answer.regions_left_out for answer in record.answers_on_picture))

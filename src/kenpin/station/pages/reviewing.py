@@ -14,6 +14,7 @@ from kenpin.inspection.record import RecordedCase
 from kenpin.records import Verdict
 from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.marking import Marking, marking_of
+from kenpin.station.pages.part_views import ShownView, shown_views
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.shell import Choice
 from kenpin.station.reviewing.marks import MarksError, marks_of_text
@@ -43,6 +44,8 @@ class TaskView:
     description: str | None
     marking: Marking | None
     """To draw where it is defective; None where there is no picture to draw on."""
+    views: Sequence[ShownView]
+    """Of a part by several pictures: all of them, or for an own look those beside the one to draw on."""
 
 
 @ROUTER.get("/review")
@@ -112,6 +115,7 @@ def _view(asked: PageAsked, task: ReviewTask) -> TaskView:
         nearest=() if task.is_blind else record.cases,
         description=None if task.is_blind else described,
         marking=marking_of(part, record, classes, drafts, is_blind=task.is_blind),
+        views=shown_views(record, asked.station.pictures, is_blind=task.is_blind),
     )
 
 

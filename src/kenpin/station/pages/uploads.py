@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fastapi.concurrency import run_in_threadpool
-from python_multipart import MultipartParser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
 
 from kenpin.errors import OptionError, OutputError
+from kenpin.station.api.forms import read_form
 
-_MOST_FIELDS, _LONGEST_FIELD, _LONGEST_NAME = 20, 4_000, 500
-_BROKEN = "the upload is no complete form with files; send it again."
+_MOST_FIELDS, _LONGEST_FIELD = 20, 4_000
 _LOOKS_AT_DISK_BYTES = 16 * 1024**2
 
 
@@ -45,32 +42,11 @@ async def receive_upload(
     No file is open longer than it is written, and nothing but one piece is held in memory. Raises OptionError where
     it is no such form or has too many parts, OutputError where the disk has no room.
     """
-    kind, options = parse_options_header(content_type)
-    if kind != b"multipart/form-data" or b"boundary" not in options:
-        raise OptionError("the upload is no form with files; send it as multipart/form-data.")
     receiving = _Receiving(folder, most_files, free_bytes)
     try:
-        parser = MultipartParser(
-            options[b"boundary"],
-            {
-                "on_part_begin": receiving.begin,
-                "on_header_field": receiving.header_name,
-                "on_header_value": receiving.header_value,
-                "on_header_end": receiving.header_end,
-                "on_headers_finished": receiving.headers_end,
-                "on_part_data": receiving.data,
-                "on_part_end": receiving.end,
-                "on_end": receiving.complete,
-            },
-        )
-        async for piece in pieces:
-            await run_in_threadpool(parser.write, piece)  # it writes files
-    except FormParserError as error:
-        raise OptionError(_BROKEN) from error
+        await read_form(content_type, pieces, receiving, run_in_threadpool)  # it writes files
     finally:
         receiving.close()
-    if not receiving.is_complete:
-        raise OptionError(_BROKEN)
     return receiving.upload
 
 
@@ -80,56 +56,36 @@ class _Receiving:
     def __init__(self, folder: Path, most_files: int, free_bytes: int) -> None:
         self.upload = Upload()
         self._folder, self._most_files, self._free_bytes = folder, most_files, free_bytes
-        self._name = self._value = b""
-        self._disposition = b""
         self._field: str | None = None
         self._text = bytearray()
         self._file: BinaryIO | None = None
         self._unlooked = _LOOKS_AT_DISK_BYTES
-        self.is_complete = False
-        """Whether its last line came."""
 
-    def begin(self) -> None:
-        self._disposition = b""
-
-    def header_name(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def header_end(self) -> None:
-        if self._name.lower() == b"content-disposition":
-            self._disposition = self._value
-        self._name = self._value = b""
-
-    def headers_end(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        if b"filename" in options:
+    def begin(self, field: str, file: str | None) -> None:
+        if file is not None:
             if len(self.upload.files) == self._most_files:
                 raise OptionError(f"the upload has more than {self._most_files:,} files; send less at a time.")
             path = self._folder / f"{len(self.upload.files)}"
-            name = options[b"filename"].decode("utf-8", "replace")[:_LONGEST_NAME]
-            self.upload.files.append(UploadedFile(name, path))
+            self.upload.files.append(UploadedFile(file, path))
             self._file = path.open("xb")
             return
         if len(self.upload.fields) == _MOST_FIELDS:
             raise OptionError(f"the form has more than {_MOST_FIELDS} fields; send fewer.")
-        self._field = options.get(b"name", b"").decode("utf-8", "replace")
+        self._field = field
         self._text.clear()
 
-    def data(self, data: bytes, start: int, end: int) -> None:
-        size = end - start
+    def data(self, piece: bytes) -> None:
+        size = len(piece)
         if self._file is not None:
             self._unlooked += size
             if self._unlooked >= _LOOKS_AT_DISK_BYTES:
                 self._unlooked = 0
                 check_room(self._folder, self._free_bytes)
-            self._file.write(data[start:end])
+            self._file.write(piece)
         else:
             if len(self._text) + size > _LONGEST_FIELD:
                 raise OptionError(f"a field of the form has more than {_LONGEST_FIELD:,} bytes; shorten it.")
-            self._text += data[start:end]
+            self._text += piece
 
     def end(self) -> None:
         if self._file is not None:
@@ -138,9 +94,6 @@ class _Receiving:
         elif self._field is not None:
             self.upload.fields[self._field] = self._text.decode("utf-8", "replace")
             self._field = None
-
-    def complete(self) -> None:
-        self.is_complete = True
 
     def close(self) -> None:
         """Close what is open, where it broke off."""

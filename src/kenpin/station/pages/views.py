@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from kenpin.inspection.record import PartRecord
+from kenpin.inspection.record import Answer, PartRecord
 from kenpin.quality.bounds import clopper_pearson
 from kenpin.records import Verdict
 from kenpin.station.store.filtering import PartFilter
@@ -60,16 +60,16 @@ def line_view(connection: Connection, product: str, record_of: RecordOf) -> Line
     total = sum(parts.values())
     counts = [VerdictCount(verdict, count, *(clopper_pearson(count, total) or (None, None)))
               for verdict, count in parts.items()]  # fmt: skip
-    boxes = () if last is None else boxes_of(record_of(last))
+    boxes = () if last is None else boxes_of(record_of(last).answers_on_picture)
     defects = [part for part in newest[1:] if part.verdict is not Verdict.PASS][:_DEFECTS]
     return LineView(last, boxes, lot, counts, defects)
 
 
-def boxes_of(record: PartRecord) -> tuple[Box, ...]:
-    """All boxes that its runs found."""
+def boxes_of(answers: Sequence[Answer]) -> tuple[Box, ...]:
+    """All boxes that runs found on a picture."""
     return tuple(
         Box(label, box)
-        for answer in record.answers
+        for answer in answers
         if answer.boxes is not None
         for box, label in zip(answer.boxes.boxes_xyxy_px, answer.boxes.labels, strict=True)
     )

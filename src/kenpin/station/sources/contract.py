@@ -6,7 +6,7 @@ names a module, or another object, that keeps `SourceKind`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,6 +78,16 @@ def open_here(name: str, data: bytes) -> Image:
     return read_image(ImageSource(name, data))
 
 
+IsWhole = Callable[[str | None, Sequence[str | None]], bool]
+"""Whether a part of a product, with these views, has all by which it is judged. Raises KenpinError where no line is for
+it."""
+
+
+def never_whole(product: str | None, views: Sequence[str | None]) -> bool:
+    """Each part waits for further pictures as long as may be."""
+    return False
+
+
 class SeenFiles(Protocol):
     """Files of a source that have their records; a memory that saves time alone: a part is judged once without it."""
 
@@ -104,6 +114,7 @@ class SourcePlace:
     seen: SeenFiles
     opens: Opens = open_here
     """Opens pictures that strangers wrote; a station does it in processes of their own."""
+    is_whole: IsWhole = never_whole
 
     def path(self, path: Path) -> Path:
         """A path of the settings as it is opened."""

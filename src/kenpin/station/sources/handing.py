@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from kenpin.errors import KenpinError
 from kenpin.inspection.record import PartRecord
-from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
+from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError, PartArrival
 from kenpin.station.clock import now_us
 
-Submit = Callable[[Arrival], "Future[PartRecord]"]
+Submit = Callable[[Arrival | PartArrival], "Future[PartRecord]"]
 """Gives a part to its line; its record is on disk when the result is there. Blocks, or raises LineFullError or
 LineStoppedError where it cannot be taken now, and another KenpinError where this part never will be."""
 Then = Callable[[PartRecord | None], None]
@@ -45,7 +45,7 @@ class HandingState:
 
 @dataclass(slots=True)
 class _OnItsWay:
-    arrival: Arrival
+    arrival: Arrival | PartArrival
     then: Then
     answer: Future[PartRecord]
 
@@ -84,7 +84,7 @@ class Handing:
                 self._hindered_us,
             )
 
-    def hand(self, arrival: Arrival, then: Then = lambda record: None) -> bool:
+    def hand(self, arrival: Arrival | PartArrival, then: Then = lambda record: None) -> bool:
         """Hand a part on, and wait while the line is full; False where the station ends before the line took it."""
         while len(self._on_their_way) >= self.most:
             if self.stop.is_set():
@@ -138,7 +138,7 @@ class Handing:
                 self._hindered_us = None if why is None else now_us()
             self._hindrance = why
 
-    def _give(self, arrival: Arrival, then: Then) -> bool:
+    def _give(self, arrival: Arrival | PartArrival, then: Then) -> bool:
         while not self.stop.is_set():
             try:
                 answer = self._submit(arrival)
@@ -158,7 +158,7 @@ class Handing:
         after_s = error.retry_after_s if isinstance(error, LineFullError) else _LONGEST_PAUSE_S
         self.stop.wait(min(max(after_s, _LOOKS_EVERY_S), _LONGEST_PAUSE_S))
 
-    def _refuse(self, arrival: Arrival, then: Then, error: Exception) -> None:
+    def _refuse(self, arrival: Arrival | PartArrival, then: Then, error: Exception) -> None:
         with self._lock:
             self._refused += 1
             self._note = f"{arrival.id}: no line takes it ({error})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -32,7 +31,8 @@ from kenpin.station.store.applying import Needs
 from kenpin.station.store.event_tables import note_judged
 from kenpin.station.store.part_tables import CLAIMS, FORMER, LOTS, NONE, PARTS, REVIEWERS, TALLIES, key_of, key_of_any
 from kenpin.station.store.review_tables import WANTED
-from kenpin.station.store.tables import insert_into, insert_of, is_postgresql, micros_of, short_text
+from kenpin.station.store.tables import as_number, insert_into, insert_of, is_postgresql, micros_of, short_text
+from kenpin.station.store.views import add_views
 
 HOUR_US = 3_600_000_000
 _OF_TALLY = ("product", "hour", "version", "lot", "verdict", "label", "settled_verdict")
@@ -76,7 +76,10 @@ class RecordLine:
 def add_parts(connection: Connection, journal: JournalName, lines: Sequence[RecordLine], needs: Needs) -> int:
     """Add the parts of these lines that the store lacks, and end the claims on all of them; returns how many were
     added. Called in its turn (`wait_for_turn`). Raises RunError for a line without a moment."""
-    rows = {row["key"]: row for row in (_row(journal, line, needs) for line in reversed(lines))}
+    rows, records = dict[str, dict[str, Any]](), dict[str, PartRecord]()
+    for line in reversed(lines):
+        row = _row(journal, line, needs)
+        rows[row["key"]], records[row["key"]] = row, line.record
     known, former = set[str](), dict[str, int]()
     for key, seq in connection.execute(_THERE, {"keys": [*rows]}):
         if seq is None:
@@ -89,6 +92,8 @@ def add_parts(connection: Connection, journal: JournalName, lines: Sequence[Reco
         for some in (numbered, [row for row in new if row["key"] not in former]):
             if some:
                 connection.execute(_INSERT_PARTS, some)
+        if by_views := {row["key"]: its for row in new if (its := records[row["key"]]).views}:
+            add_views(connection, by_views)
         note_judged(connection, new)
         _tally(connection, Counter(_tally_of(row) for row in new))
         _note_lots(connection, new)
@@ -165,23 +170,24 @@ def _row(journal: JournalName, line: RecordLine, needs: Needs) -> dict[str, Any]
         raise RunError(f"{line.where}: was judged at {record.judged_at!r:.60}, which is no moment.") from error
     need = needs(journal.product, record)
     width_px, height_px = record.size_wh or (None, None)
+    shown = record.deciding or record
     return {
         "key": key_of(journal.product, part),
         "product": journal.product,
         "id": record.id,
         "content": part[1],
-        "picture_hash": record.picture_hash,
+        "picture_hash": shown.picture_hash,
         "lot": record.lot or None,
         "node": journal.node,
         "version": journal.version,
         "offset_bytes": line.offset,
         "verdict": record.verdict.value,
         "label": record.label or None,
-        "score": _number(next((one.score for one in record.answers if one.score is not None), None)),
-        "distance": _number(record.distance),
-        **{name: None if record.look is None else _number(getattr(record.look, name)) for name in _LOOK},
+        "score": as_number(next((one.score for one in record.answers if one.score is not None), None)),
+        "distance": as_number(record.distance),
+        **{name: None if record.look is None else as_number(getattr(record.look, name)) for name in _LOOK},
         "reason": next(iter(record.reasons), ""),
-        "has_map": any(one.map is not None for one in record.answers),
+        "has_map": any(one.map is not None for one in record.answers_on_picture),
         "judged_us": judged_us,
         "latency_s": record.latency_s,
         "picture_bytes": record.picture_bytes,
@@ -196,11 +202,6 @@ def _row(journal: JournalName, line: RecordLine, needs: Needs) -> dict[str, Any]
 
 def _part_of(record: PartRecord) -> PartKey:
     return part_key(record.id, record.picture_hash, record.picture_bytes, record.modified_ns)
-
-
-def _number(value: float | None) -> float | None:
-    """A number that can be compared; SQLite has no NaN."""
-    return None if value is None or math.isnan(value) else value
 
 
 def _tally_of(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -153,6 +153,7 @@ def _told(row: Mapping[str, Any]) -> Told:
         judged_at=told.judged_at,
         id=row["parts_id"],
         content=row["parts_content"],
+        picture=row["parts_picture_hash"] or None,
         lot=row["parts_lot"],
         verdict=Verdict(row["events_verdict"] if is_review else row["parts_verdict"]),
         label=row["events_label"] if is_review else row["parts_label"],

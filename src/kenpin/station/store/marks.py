@@ -9,8 +9,8 @@ from sqlalchemy import Connection, select
 from kenpin.station.store.opening import Store
 from kenpin.station.store.review_tables import REVIEWS
 
-MarksOf = Callable[[Sequence[str]], Mapping[str, str]]
-"""The marks of the parts with these keys, by key; parts without any are not in it."""
+TextsOf = Callable[[Sequence[str]], Mapping[str, str]]
+"""Texts on the parts with these keys, by key, such as their marks; parts without any are not in it."""
 
 
 def settled_marks(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
@@ -19,7 +19,7 @@ def settled_marks(connection: Connection, keys: Sequence[str]) -> dict[str, str]
     return {row.key: row.marks for row in connection.execute(counting.where(REVIEWS.c.key.in_(keys)))}
 
 
-def marks_in(store: Store) -> MarksOf:
+def marks_in(store: Store) -> TextsOf:
     """The settled marks in a store, asked in a transaction each time. What it gives raises StoreError."""
 
     def marks_of(keys: Sequence[str]) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import math
 import pkgutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +52,11 @@ def short_text(text: str, most: int = SHORT) -> str:
     digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     beginning = text[: most - _SHOWN].replace("\0", "\N{SYMBOL FOR NULL}")
     return f"{beginning}…{digest}"
+
+
+def as_number(value: float | None) -> float | None:
+    """A number that can be compared; SQLite has no NaN."""
+    return None if value is None or math.isnan(value) else value
 
 
 def micros_of(moment: str) -> int:

@@ -10,8 +10,6 @@ import yaml
 from kenpin.errors import OptionError, RunError
 from kenpin.files import new_folder, write_text
 from kenpin.inspection.policy import Policy, read_policy
-from kenpin.models.package import folder_of_report, is_package
-from kenpin.run.record import read_record
 from kenpin.station.folder import StationFolder
 
 POLICY = "policy.yaml"
@@ -34,7 +32,6 @@ def install_version(folder: StationFolder, product: str, number: int, policy: Po
         for name, run in names.items():
             if not run.is_dir():
                 raise RunError(f"{run}: no such run; name a folder that `kenpin train` or `kenpin export` wrote.")
-            _refuse_by_part(run)
             shutil.copytree(run, unfinished / _RUNS / name, symlinks=True)
         runs = {name: options.model_copy(update={"run": Path(_RUNS) / name}) for name, options in policy.runs.items()}
         inside = policy.model_copy(update={"runs": runs})
@@ -44,17 +41,6 @@ def install_version(folder: StationFolder, product: str, number: int, policy: Po
         values = inside.model_dump(mode="json", exclude_defaults=True)
         write_text(unfinished / POLICY, yaml.safe_dump(values, allow_unicode=True, sort_keys=False))
     return target / POLICY
-
-
-def _refuse_by_part(run: Path) -> None:
-    """Refuse a run that judges parts by several pictures, of which a station takes one at a time. Raises OptionError,
-    RunError."""
-    record = read_record(folder_of_report(run) if is_package(run) else run)
-    if record.parts is not None:
-        raise OptionError(
-            f"{run}: judges parts by several pictures, and a station takes one a part; use kenpin inspect, or a run "
-            "that was trained without --by."
-        )
 
 
 def read_version(folder: StationFolder, product: str, number: int) -> Policy:

@@ -6,13 +6,16 @@ A sentence that is recorded no more stays here, for the runs that hold it.
 from kenpin.words.sentences import (
     comparisons,
     decisions,
+    devices,
     doctor,
     evaluations,
     families,
     pictures,
     readers,
     refusals,
+    station,
     trainings,
+    verdicts,
 )
 from kenpin.words.sentences.phrases import PHRASES
 from kenpin.words.sentences.settings import SETTINGS
@@ -32,6 +35,9 @@ SENTENCES: tuple[str, ...] = tuple(
             pictures,
             readers,
             refusals,
+            station,
+            devices,
+            verdicts,
         )
         for sentence in origin.SENTENCES
     )

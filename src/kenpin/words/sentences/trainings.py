@@ -123,6 +123,12 @@ SENTENCES = (
     "%(number)s part{|s} {was|were} left out, its picture is not kept any more: %(names)s.",
     "%(number)s part{|s} {was|were} left out, its file cannot be opened as a picture: %(names)s.",
     "%(number)s part{|s} {was|were} left out, copies of other parts' pictures: %(names)s.",
+    "%(number)s part{|s} {was|were} left out, it has other views than most parts: %(names)s.",
+    "%(number)s part{|s} {was|were} left out, a picture of it is that of another view or part: %(names)s.",
+    (
+        "All views of %(number)s defective part{|s} have its class, as people say of a part what it is, and not of a "
+        "view."
+    ),
     "%(number)s part{|s} that passed {is|are} named like a defect, and taken as %(text)s: %(names)s.",
     (
         "Of %(number_all)s test part{|s} %(number)s {is|are} drawn at random and the others chosen for review, by "

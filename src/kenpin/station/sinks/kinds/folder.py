@@ -81,7 +81,7 @@ class FolderSink:
 
     def _copy_picture(self, told: Told, target: Path) -> str | None:
         """Name of the picture beside the target; None where there is none, or it was removed."""
-        picture = None if told.content is None else self._place.picture(told.content)
+        picture = None if told.picture is None else self._place.picture(told.picture)
         if picture is None:
             return None
         copy = target.with_suffix(_suffix_of(picture))

@@ -158,15 +158,15 @@ class Webhook:
     def _judge(self, status: int, answer: bytes, headers: Mapping[str, str]) -> None:
         if 200 <= status < 300:
             return
-        told = f"{self._where}: answers {status}{_first_words(answer)}"
+        answered = f"{self._where}: answers {status}{_first_words(answer)}"
         if 300 <= status < 400:
             # followed, a message could be led into a network that only the station reaches
-            raise SinkAwayError(f"{told}, and no redirect is followed; set `url` to the final address.")
+            raise SinkAwayError(f"{answered}, and no redirect is followed; set `url` to the final address.")
         if status in _ABOUT_THE_SENDER:
-            raise SinkAwayError(f"{told}; check `url` and `token_file`, it is tried again by itself.")
+            raise SinkAwayError(f"{answered}; check `url` and `token_file`, it is tried again by itself.")
         if status >= 500 or status in _NOT_NOW or status < 200:
-            raise SinkAwayError(f"{told}; it is tried again by itself.", _retry_after_s(headers))
-        raise MessageRefusedError(f"{told}.")
+            raise SinkAwayError(f"{answered}; it is tried again by itself.", _retry_after_s(headers))
+        raise MessageRefusedError(f"{answered}.")
 
     def _away(self, error: Exception) -> SinkAwayError:
         if isinstance(error, ssl.SSLCertVerificationError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -9,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from kenpin.errors import ImageError
+from kenpin.data.part_names import NameForm
+from kenpin.errors import ImageError, KenpinError
 from kenpin.inspection.aside import not_moved, place_aside, put_aside
+from kenpin.inspection.gathering import GatheredPart, PartFiles
 from kenpin.inspection.pictures import Sighting, open_with_bytes
 from kenpin.inspection.record import PartRecord
 from kenpin.inspection.watching import WatchedFolder, ends_as_its_format, sightings
 from kenpin.records import ImageSource
-from kenpin.station.arrival import Arrival
+from kenpin.station.arrival import Arrival, ArrivedView, PartArrival
 from kenpin.station.sources.belonging import Belongings
 from kenpin.station.sources.contract import SourceOptions, SourcePlace
 from kenpin.station.sources.handing import Handing
-from kenpin.station.sources.naming import check_rule
+from kenpin.station.sources.naming import Belonging, check_rule
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,6 +51,20 @@ class FolderSourceOptions(SourceOptions):
         description="Seconds after which a file that cannot be opened is recorded, REVIEW, and moved aside.",
     )
 
+    by: str | None = Field(
+        None,
+        description="Form of the files' names that tells parts by several pictures, as {part}_{view}: those of a part "
+        "are judged together.",
+    )
+    part_after_s: float = Field(
+        30.0, ge=0, description="Seconds after its last picture from which a part that lacks some is recorded, REVIEW."
+    )
+
+    @field_validator("by")
+    @classmethod
+    def _is_a_form(cls, by: str | None) -> str | None:
+        return None if by is None else NameForm(by).text
+
     @field_validator("path")
     @classmethod
     def _is_a_path_rule(cls, rule: str | None) -> str | None:
@@ -69,6 +86,8 @@ class FolderSource:
         self._options, self._place = options, place
         self._folder = place.path(options.folder)
         self._belongings = Belongings(options, options.path)
+        form = None if options.by is None else NameForm(options.by)
+        self._parts = None if form is None else PartFiles(form, self._is_whole, options.part_after_s)
         self._recorded: dict[str, tuple[int, int]] = {}
         """Files that have their records, and are not yet in the source's memory."""
 
@@ -83,9 +102,18 @@ class FolderSource:
             stop=handing.stop,
             note=lambda sentence: handing.hinder(sentence if watched.is_away else None),
         )
-        while (ready := watched.next(handing.most, wait=not len(handing))) is not None:
-            for seen in ready:
-                self._take(seen, watched, handing)
+        parts = self._parts
+        while (ready := watched.next(handing.most, wait=not (len(handing) or (parts and parts.waiting)))) is not None:
+            if parts is not None:
+                parts.add(ready)
+                for part in parts.ready():
+                    self._take_part(part, watched, handing)
+                parts.forget_judged()
+                if not ready and not len(handing):
+                    handing.stop.wait(_LOOKS_EVERY_S)
+            else:
+                for seen in ready:
+                    self._take(seen, watched, handing)
             handing.settle(_LOOKS_EVERY_S if not ready else 0.0)
             self._remember()
         handing.settle()
@@ -104,6 +132,49 @@ class FolderSource:
         handing.hand(arrival, lambda record: self._done(seen, record, watched, handing))
         if opened.error is not None:
             handing.finish()  # a file that was given up is handed out again until it is judged
+
+    def _take_part(self, part: GatheredPart, watched: WatchedFolder, handing: Handing) -> None:
+        """Hand a part on, or leave it for a later try of its file that cannot be read."""
+        views, seen, belongings, is_broken = list[ArrivedView](), list[Sighting](), list[Belonging](), False
+        for name, one in sorted(part.files.values(), key=lambda of: of[1].id):
+            opened, data = open_with_bytes(one, self._look)
+            if opened.error is not None and not watched.gives_up(opened):
+                part.is_tried = True
+                return
+            if not opened.picture_hash:
+                handing.tell(str(opened.error))
+                part.is_tried = True
+                return
+            is_broken |= opened.error is not None
+            views.append(ArrivedView(name, data))
+            seen.append(one)
+            belongings.append(self._belongings.of(one.id, partial(self._grey, one.id, data)))
+        part.is_judged = True
+        # a code may be on one of the pictures alone; the others then belong where path and settings say
+        usual = self._belongings.of(seen[0].id, lambda: None)
+        belonging = next((found for found in belongings if found != usual), usual)
+        name = f"{self._place.name}/{part.name}"
+        if part.is_named:
+            arrival: Arrival | PartArrival = PartArrival(name, tuple(views), belonging.product, belonging.lot)
+        else:
+            arrival = Arrival(name, views[0].data, belonging.product, belonging.lot)
+
+        def done(record: PartRecord | None) -> None:
+            for one in seen:
+                watched.judged(one)
+            if record is not None:  # files of a part stay where they are: together they say what came
+                self._recorded |= {one.id: (one.size_bytes, one.modified_ns) for one in seen}
+
+        handing.hand(arrival, done)
+        if is_broken:
+            handing.finish()
+
+    def _is_whole(self, part: GatheredPart) -> bool:
+        belonging = self._belongings.of(next(iter(part.files)), lambda: None)
+        try:
+            return self._place.is_whole(belonging.product, part.views)
+        except KenpinError:  # no line is for it, or by a code alone: it waits as long as may be
+            return False
 
     def _done(self, seen: Sighting, record: PartRecord | None, watched: WatchedFolder, handing: Handing) -> None:
         watched.judged(seen)
