@@ -260,6 +260,9 @@ def test_pages_show_it_and_a_person_assigns_it_there(station: Station) -> None:
         answer = browser.post("/api/v1/parts", params={"id": "d.png"}, content=_png(DISCS, 9)).json()
         assert (answer["product"], answer["choice"]["product"]) == (DISCS, DISCS)
         assert [one["product"] for one in answer["choice"]["nearest"]] == [DISCS, PLATES]
+        several = browser.post("/api/v1/parts/views", params={"id": "v"}, files={"top": ("a.png", _png(DISCS, 9))})
+        assert several.status_code == 400
+        assert "name that of a part by several as `product`" in several.json()["error"]
         for number in (1, 2):
             sent = browser.post("/api/v1/parts", params={"id": f"f{number}.png"}, content=_png(FOREIGN, 9 + number))
             assert (sent.json()["product"], sent.json()["verdict"]) == (UNASSIGNED, "REVIEW")

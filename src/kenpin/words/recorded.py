@@ -6,8 +6,8 @@ template stays English and is marked as such.
 
 A place `%(kind_name)s` of a template says what stands in it: a `number` and a `text` (labels, names and questions of
 users) are taken over as they are, of `names` the end “and 3 more” is said in the page's language, a `phrase` is one of
-the known phrases, and what was `told` is said in the page's language where it is known. `{was|were}` stands for one of
-its forms, which translations leave out.
+the known phrases, what was `told` is said in the page's language where it is known, and what is `known` is known to its
+end, or the template does not fit. `{was|were}` stands for one of its forms, which translations leave out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NUMBER = r"[-+−]?(?:\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?|inf|nan)%?"
 _ENDS = re.compile(r"(?<=[.!?…:\"'”)\]]) (?=\S)")
 _JOINTS = ("; ", ", ")  # of lists: those of the larger parts first
 _MORE = re.compile(r"(?P<names>.+) and (?P<more>\d[\d,]*) more", re.DOTALL)
-KINDS = frozenset({"number", "text", "names", "phrase", "told"})
+KINDS = frozenset({"number", "text", "names", "phrase", "told", "known"})
 
 
 class Blank(NamedTuple):
@@ -223,13 +223,13 @@ def _filled(template: Template, values: Mapping[str, str], texts: Texts, depth: 
                 "count": more["more"],
             }
             continue
-        if kind not in ("phrase", "told"):
+        if kind not in ("phrase", "told", "known"):
             filled[name] = escape(value)
             continue
         said = _phrase(value, texts, depth + 1)
-        if said is None and kind == "told":
+        if said is None and kind != "phrase":
             said = _said(value, texts, depth + 1)
-        if said is None:
+        if said is None or (kind == "known" and said.english):
             return None
         filled[name], english, known = said.text, english + said.english, known + said.known
     return _Said(Markup(texts(template.text)) % filled, english, known)

@@ -89,9 +89,4 @@ SENTENCES = (
     "Write its frames as pictures: `kenpin convert FILE OUT --every 0.5`",
     "Export the pictures in it, with `pdfimages -png` for example",
     "Export it as TIFF or PNG from the microscope's program",
-    # parts by several pictures
-    "%(phrase_wrong)s, and parts are judged by %(phrase_views)s: a person must look.",
-    "It has %(number)s {picture|pictures}, and parts are judged by %(number_views)s: a person must look.",
-    "It came as %(number)s {picture|pictures}, and parts are judged by single ones: a person must look.",
-    "Its name has not the form %(text_form)s, which tells part and view: a person must look.",
 )

@@ -20,7 +20,8 @@ SENTENCES = (
     "It is that of %(text_view)s, the worst of %(number_views)s.",
     "%(names_views)s {is|are} without a score, so a person must look.",
     "It has %(number_pictures)s picture{|s}, and parts are judged by %(number_views)s: a person must look.",
-    "View %(text_wrong)s, and parts are judged by %(text_views)s: a person must look.",
+    "It came as %(number)s {picture|pictures}, and parts are judged by single ones: a person must look.",
+    "%(phrase_wrong)s, and parts are judged by %(phrase_views)s: a person must look.",
     "Its name has not the form %(text_form)s, which tells part and view: a person must look.",
     "By the rule %(text_rule)s.",
     "No run decided, so a person must look.",
@@ -50,5 +51,5 @@ SENTENCES = (
     ),
     "%(text_size)s (cells of %(text_cell)s) at %(number_x)s, %(number_y)s px.",
     "%(text_size)s (cells of %(text_cell)s) at %(number_x)s, %(number_y)s px, and %(number_more)s more.",
-    "%(text_run)s: %(told_reason)s",
+    "%(text_run)s: %(known_reason)s",
 )
