@@ -146,11 +146,12 @@ def _where(seed: int) -> np.ndarray:
     return found
 
 
-def _data(folder: Path, *, flat: bool = False) -> Dataset:
+def _data(folder: Path, *, flat: bool = False, held: str = "test") -> Dataset:
+    """held: the split of those that are not learned from; `validation` decides, and nothing is fitted for each fold."""
     folder.mkdir()
     examples = []
     for number in range(30):
-        name, split = f"{number}.png", "train" if number < 24 else "test"
+        name, split = f"{number}.png", "train" if number < 24 else held
         bad = number >= 27
         _picture(number, bad=bad, flat=flat).save(folder / name)
         label = "spot" if bad else "ok"
@@ -168,10 +169,12 @@ _OPTIONS: dict[str, Any] = {"object": "features", "report": False}
 
 
 @pytest.mark.skipif(version_of("openvino") is None, reason="needs openvino")
-@pytest.mark.parametrize("where", ["neighbours", "pooled", "positions"])
-def test_a_run_and_its_package_look_at_the_part_alone(where: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("where", "held"), [("neighbours", "validation"), ("pooled", "test"), ("positions", "validation")]
+)
+def test_a_run_and_its_package_look_at_the_part_alone(where: str, held: str, tmp_path: Path) -> None:
     """Where brightness finds nothing, and what changes around the part changes no score."""
-    data = _data(tmp_path / "data")
+    data = _data(tmp_path / "data", held=held)
     assert all(object_mask(_picture(seed)) is None for seed in range(5))
     run = train("mahalanobis", data="-", dataset=data, out=tmp_path / "run", where=where, **_OPTIONS)
     (good, bad), predictor = (_picture(50), _picture(51, bad=True)), load_predictor(run)

@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from kenpin.station.clock import now_us
+from kenpin.station.intake.decoding import Decoder
 from kenpin.station.running import Station
 from kenpin.station.service import gate
 from kenpin.station.settings import ProductSettings, StationSettings
@@ -43,8 +44,11 @@ def settings(policy: Path) -> StationSettings:
 
 
 @pytest.fixture
-def station(tmp_path: Path, settings: StationSettings) -> Iterator[Station]:
-    """An open station."""
+def station(tmp_path: Path, settings: StationSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
+    """An open station. What opens its pictures begins with the first of them: most tests of pages have none."""
+    defaults = Decoder.__init__.__kwdefaults__
+    assert defaults == {"begun": True}
+    monkeypatch.setitem(defaults, "begun", False)
     with Station(tmp_path / "station", settings, engine="torch") as opened:
         yield opened
 
