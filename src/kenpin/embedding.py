@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example
 from kenpin.run.record import space_of
 from kenpin.runtime.engines import EngineName
+from kenpin.stored_arrays import first_array, mapped_array
 
 PARQUET, NPZ = "vectors.parquet", "vectors.npz"
 _RECORD, _SCHEMA = "embedding.json", 1
@@ -137,11 +139,14 @@ def read_embedding(folder: str | Path) -> Embedding:
     if record.get("schema") != _SCHEMA:
         raise RunError(f"{folder / _RECORD}: is not of a form that this kenpin reads; embed the pictures again.")
     try:
-        table = pq.read_table(folder / PARQUET)
-        vectors = _matrix(table)
+        vectors = mapped_array(folder / NPZ, "vectors")
+        names = [name for name, _ in _COLUMNS]
+        table = pq.read_table(folder / PARQUET, columns=names if vectors is not None else None)
+        if vectors is None:
+            vectors = _matrix(table)
         ids, labels, splits = (tuple(table.column(name).to_pylist()) for name, _ in _COLUMNS)
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise RunError(f"{folder / PARQUET}: cannot be read; embed the pictures again.") from error
+    except (OSError, pa.ArrowException, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise RunError(f"{folder}: cannot be read; embed the pictures again.") from error
     return Embedding(ids, labels, splits, vectors, record["space"], record["run"], tuple(record["not_opened"]))
 
 
@@ -238,21 +243,21 @@ def _join(pieces: list[Path], folder: Path, job: dict[str, Any]) -> None:
     if not count:
         raise DatasetError(f"{job['dataset']['path']}: none of {counted(len(not_opened), 'picture')} can be opened.")
     schema = pa.schema([*_COLUMNS, ("vector", pa.list_(pa.float32(), dimension))])
-    array_file = folder / "vectors.npy"
-    vectors = np.lib.format.open_memmap(array_file, mode="w+", dtype=np.float32, shape=(count, dimension))
     columns: dict[str, list[str]] = {name: [] for name, _ in _COLUMNS}
-    done = 0
-    with pq.ParquetWriter(folder / PARQUET, schema, compression="none") as writer:  # vectors do not compress
-        for table in map(pq.read_table, pieces):
-            sound = table.filter(table.column("vector").is_valid())
-            vectors[done : done + len(sound)] = _matrix(sound)
-            done += len(sound)
-            for name, values in columns.items():
-                values += [value or "" for value in sound.column(name).to_pylist()]
-            writer.write_table(sound.select(schema.names).cast(schema))
-    arrays: dict[str, Any] = {f"{name}s": np.array(values, np.str_) for name, values in columns.items()}
-    np.savez(folder / NPZ, vectors=vectors, **arrays)
-    array_file.unlink()
+    with (
+        pq.ParquetWriter(folder / PARQUET, schema, compression="none") as writer,  # vectors do not compress
+        zipfile.ZipFile(folder / NPZ, "w") as archive,
+    ):
+        with first_array(archive, "vectors", (count, dimension)) as file:
+            for table in map(pq.read_table, pieces):
+                sound = table.filter(table.column("vector").is_valid())
+                file.write(_matrix(sound).tobytes())
+                for name, values in columns.items():
+                    values += [value or "" for value in sound.column(name).to_pylist()]
+                writer.write_table(sound.select(schema.names).cast(schema))
+        for name, values in columns.items():
+            with archive.open(f"{name}s.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.array(values, np.str_))
     record = job | {"pictures": count, "dimension": dimension, "not_opened": not_opened}
     write_json(folder / _RECORD, {name: value for name, value in record.items() if name != "piece"})
 
