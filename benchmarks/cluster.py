@@ -77,8 +77,8 @@ def section(scale: Scale, folder: Path) -> str:
         f"## Cluster\n\n{scale.clustered:,} made pictures of 64 × 64 pixels in WebDataset shards of {_IN_A_SHARD:,}, "
         f"{_DISTINCT} of them different to the eye and all of them files of their own; a unit space on Lite0 that "
         f"sees them at {_PX} pixels. One "
-        "process with all cores, and workers of Ray on one core each. The sum over processes counts pages that they "
-        "share once for each of them.\n\n"
+        "process with all cores, and workers of Ray on one core each. Memory is each process's own, "
+        "without what lies mapped: files, and the store of Ray.\n\n"
         + table(head, rows)
         + f"\nEmbedded once more while {killed['kills'][0]:.0f} workers were killed: "
         f"{figure(scale.clustered / killed['seconds'][0])} pictures/s, and {alike['killed']}. The first "
@@ -200,7 +200,8 @@ def _watched(kills: int) -> Iterator[Any]:
             held, workers = 0.0, []
             for process in (me, *me.children(recursive=True)):
                 try:
-                    memory, times = process.memory_info().rss, process.cpu_times()
+                    info, times = process.memory_info(), process.cpu_times()
+                    memory = info.rss - info.shared  # pages of mapped files are the system's to take back
                     cpu[process.pid, process.create_time()] = times.user + times.system
                     held += memory
                     peak["own"] = max(peak["own"], float(memory)) if process.pid == me.pid else peak["own"]
