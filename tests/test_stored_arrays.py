@@ -24,7 +24,9 @@ def test_rows_that_were_written_in_pieces_are_read_in_place(rows: int, columns: 
         with np.load(file) as loaded:
             assert np.array_equal(loaded[name], values)
         found = mapped_array(file, name)
-        assert found is not None and np.array_equal(found, values) and found.flags.aligned
+        assert found is not None
+        assert np.array_equal(found, values)
+        assert found.flags.aligned
         assert isinstance(found, np.memmap) or not rows
 
 

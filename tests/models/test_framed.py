@@ -25,13 +25,13 @@ from kenpin.models.explaining import maps_of
 from kenpin.models.framed import framing_of
 from kenpin.models.tiles import tiling_of
 from kenpin.predictor import load_predictor
-from kenpin.records import Detections, Example, ImageSource
+from kenpin.records import Example, ImageSource
 from kenpin.runtime import version_of
 from kenpin.training import train
+from tests.drawn_parts import SIZE, drawn_part, drawn_parts, example
 from tests.objects import joined as together
 from tests.objects import made_objects
 
-SIZE = (96, 72)
 TILES: dict[str, Any] = {"tile_px": 32, "overlap": 0.25}
 WAYS = [
     pytest.param(("mahalanobis", {}), id="items"),
@@ -43,37 +43,6 @@ WAYS = [
 ]
 
 
-def _pixels(seed: int) -> Image.Image:
-    drawn = Image.new("L", SIZE, 30)
-    pen = ImageDraw.Draw(drawn)
-    pen.rectangle((18, 14, 78, 58), fill=150)
-    pen.ellipse((24, 20, 38, 34), fill=80)
-    pen.rectangle((52, 44, 72, 52), fill=100)
-    noise = np.random.default_rng(seed).normal(0, 4, SIZE[::-1])
-    return Image.fromarray(np.clip(np.asarray(drawn) + noise, 0, 255).astype(np.uint8))
-
-
-def _example(image: Image.Image, name: str, *, bad: bool) -> Example:
-    boxes = Detections(((44.0, 24.0, 54.0, 34.0),), ("scratch",)) if bad else None
-    source = ImageSource(f"{name}.png", png_of(image, name))
-    return Example(name, source, label="scratch" if bad else "ok", boxes=boxes)
-
-
-def _part(seed: int, *, bad: bool = False) -> Image.Image:
-    image = _pixels(seed)
-    if bad:
-        ImageDraw.Draw(image).rectangle((44, 24, 54, 34), fill=250)
-    return image
-
-
-def _parts(first: int, count: int = 12) -> Dataset:
-    return Dataset.from_examples(
-        _example(_part(seed, bad=bad), f"{'bad' if bad else 'good'}{seed}", bad=bad)
-        for bad in (False, True)
-        for seed in range(first, first + count)
-    )
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A region of interest and a reference."""
@@ -81,7 +50,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     roi = Image.new("L", SIZE)
     ImageDraw.Draw(roi).rectangle((20, 16, 76, 56), fill=255)
     roi.save(folder / "roi.png")
-    _part(500).save(folder / "part.png")
+    drawn_part(500).save(folder / "part.png")
     return {"roi": folder / "roi.png", "align": folder / "part.png"}
 
 
@@ -92,7 +61,7 @@ def run(request: pytest.FixtureRequest, files: dict[str, Path], tmp_path_factory
     folder = tmp_path_factory.mktemp("framed")
     roi = folder / "roi.png"
     roi.write_bytes(files["roi"].read_bytes())
-    out = train(family, out=folder / "run", data="-", dataset=_parts(0), base="toy", report=False, roi=str(roi),
+    out = train(family, out=folder / "run", data="-", dataset=drawn_parts(0), base="toy", report=False, roi=str(roi),
                 **options)  # fmt: skip
     roi.unlink()
     return out
@@ -104,7 +73,7 @@ def _score(run: Path, image: Image.Image) -> float:
 
 
 def test_what_lies_outside_changes_nothing_and_what_lies_inside_does(run: Path) -> None:
-    part, outside, inside = (_part(200) for _ in range(3))
+    part, outside, inside = (drawn_part(200) for _ in range(3))
     ImageDraw.Draw(outside).rectangle((0, 0, 96, 10), fill=255)
     ImageDraw.Draw(inside).rectangle((44, 24, 60, 40), fill=255)
     assert _score(run, outside) == _score(run, part)
@@ -120,15 +89,15 @@ def test_each_picture_is_framed_once(run: Path, monkeypatch: pytest.MonkeyPatch)
         return frame(self, image)
 
     monkeypatch.setattr(Framing, "of", counted)
-    predictor, parts = load_predictor(run), _parts(400, 20)
+    predictor, parts = load_predictor(run), drawn_parts(400, 20)
     assert len(list(predictor.predict(parts))) == len(framed) == len(parts)
 
 
 def test_maps_show_nothing_outside(run: Path) -> None:
-    predictor, image = load_predictor(run), _part(201, bad=True)
+    predictor, image = load_predictor(run), drawn_part(201, bad=True)
     if not isinstance(predictor.model, Explained):
         pytest.skip("an embedder's answer has no map")
-    ((map_,),) = maps_of(predictor.model, [image.convert("RGB")], [_example(image, "a", bad=True)])
+    ((map_,),) = maps_of(predictor.model, [image.convert("RGB")], [example(image, "a", bad=True)])
     assert map_.values.shape == SIZE[::-1]
     assert np.isnan(map_.values[:15]).all()
     assert np.isnan(map_.values[:, 78:]).all()
@@ -139,7 +108,7 @@ def test_maps_show_nothing_outside(run: Path) -> None:
 
 @pytest.mark.skipif(version_of("openvino") is None, reason="needs OpenVINO")
 def test_a_package_frames_as_its_run_does(run: Path, tmp_path: Path) -> None:
-    package, parts = export_package(run, tmp_path / "package", to="openvino"), _parts(100, 3)
+    package, parts = export_package(run, tmp_path / "package", to="openvino"), drawn_parts(100, 3)
     ours, theirs = load_predictor(package), load_predictor(run)
     for one, other in zip(ours.predict(parts), theirs.predict(parts), strict=True):
         assert one.defect_score == pytest.approx(other.defect_score, rel=1e-3)
@@ -150,8 +119,8 @@ def test_a_package_frames_as_its_run_does(run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(version_of("openvino") is None or find_spec("nncf") is None, reason="needs NNCF")
 def test_int8_is_calibrated_on_what_the_network_sees(files: dict[str, Path], tmp_path: Path) -> None:
-    parts = Dataset.from_examples(replace(one, split="train") for one in _parts(0))
-    others = Dataset.from_examples(replace(one, split="validation") for one in _parts(50))
+    parts = Dataset.from_examples(replace(one, split="train") for one in drawn_parts(0))
+    others = Dataset.from_examples(replace(one, split="validation") for one in drawn_parts(50))
     run = train("mahalanobis", out=tmp_path / "run", data="-", dataset=together(parts, others), base="toy",
                 where="pooled", report=False, roi=str(files["roi"]), **TILES)  # fmt: skip
     found = export_int8(run, tmp_path / "int8", data=together(parts, others), tolerance=10)
@@ -173,31 +142,35 @@ def test_an_aligned_part_scores_alike_wherever_it_lies_and_one_that_does_not_fit
     files: dict[str, Path], tmp_path: Path
 ) -> None:
     moved = Dataset.from_examples(
-        _example(_turned(_part(seed), (seed % 7) - 3.0, seed % 9 - 4, seed % 5 - 2), f"{seed}", bad=False)
+        example(_turned(drawn_part(seed), (seed % 7) - 3.0, seed % 9 - 4, seed % 5 - 2), f"{seed}", bad=False)
         for seed in range(16)
     )
     named: dict[str, Any] = {name: str(file) for name, file in files.items()}
     run = train("mahalanobis", out=tmp_path / "run", data="-", dataset=moved, base="toy", where="positions",
                 report=False, **named)  # fmt: skip
-    straight = _score(run, _part(300))
+    straight = _score(run, drawn_part(300))
     for degrees, right, down in ((4, 8, -6), (-5, -9, 7), (0, 9, 0)):
-        assert _score(run, _turned(_part(300), degrees, right, down)) == pytest.approx(straight, rel=0.6)
-        assert _score(run, _turned(_part(300, bad=True), degrees, right, down)) > 2 * straight
+        assert _score(run, _turned(drawn_part(300), degrees, right, down)) == pytest.approx(straight, rel=0.6)
+        assert _score(run, _turned(drawn_part(300, bad=True), degrees, right, down)) > 2 * straight
     noise = np.random.default_rng(0).integers(0, 256, (72, 96), np.uint8)
     with pytest.raises(ImageError, match="Leave it out, or align to a picture that it is like"):
         load_predictor(run).predict(noise)
     left_out: list[str] = []
-    pictures = [Example("noise", ImageSource("noise.png", png_of(noise, "noise"))), *_parts(100, 1)]
+    pictures = [Example("noise", ImageSource("noise.png", png_of(noise, "noise"))), *drawn_parts(100, 1)]
     found = load_predictor(run).predict(pictures, on_error=lambda example, error: left_out.append(example.id))
     assert (left_out, [one.id for one in found]) == (["noise"], ["good100", "bad100"])
 
 
 def test_a_line_reviews_what_it_cannot_align(files: dict[str, Path], tmp_path: Path) -> None:
-    train("mahalanobis", out=tmp_path / "run", data="-", dataset=_parts(0), base="toy", where="pooled", report=False,
-          align=str(files["align"]))  # fmt: skip
+    train("mahalanobis", out=tmp_path / "run", data="-", dataset=drawn_parts(0), base="toy", where="pooled",
+          report=False, align=str(files["align"]))  # fmt: skip
     (tmp_path / "policy.yaml").write_text("runs: {space: {run: run, fail_from: 1e9}}\nmaps: {of: space, when: PASS}\n")
     noise = np.random.default_rng(0).integers(0, 256, (72, 96), np.uint8)
-    sent = {"part": _turned(_part(1), 3, 4, -2), "noise": Image.fromarray(noise), "small": _part(1).resize((40, 30))}
+    sent = {
+        "part": _turned(drawn_part(1), 3, 4, -2),
+        "noise": Image.fromarray(noise),
+        "small": drawn_part(1).resize((40, 30)),
+    }
     with Line(tmp_path / "policy.yaml", tmp_path / "records") as line:
         records = {}
         for name, image in sent.items():
@@ -226,7 +199,7 @@ def test_boxes_come_back_in_the_frame_of_the_picture(tmp_path: Path) -> None:
 
 
 def test_a_forecast_tries_what_the_training_looks_at(files: dict[str, Path], tmp_path: Path) -> None:
-    options: dict[str, Any] = {"data": "-", "dataset": _parts(0), "base": "toy", "epochs": 1}
+    options: dict[str, Any] = {"data": "-", "dataset": drawn_parts(0), "base": "toy", "epochs": 1}
     options["out"] = str(tmp_path / "run")
     whole = forecast_run("classifier", tuning="full", **options)
     tiled = forecast_run("classifier", tuning="full", roi=str(files["roi"]), **options, **TILES)
@@ -239,7 +212,7 @@ def test_names_that_lead_nowhere_say_so(tmp_path: Path, files: dict[str, Path]) 
     for option in ("roi", "align"):
         named: dict[str, Any] = {option: str(tmp_path / "absent.png")}
         with pytest.raises(ImageError, match=r"absent\.png: there is no such file"):
-            train("mahalanobis", out=tmp_path / "run", data="-", dataset=_parts(0), base="toy",
+            train("mahalanobis", out=tmp_path / "run", data="-", dataset=drawn_parts(0), base="toy",
                   **named)  # fmt: skip
     options = get_family("mahalanobis").Options.from_mapping({"data": "-", "out": "-", "roi": str(files["roi"])})
     with pytest.raises(OptionError, match="`roi` does nothing with a table"):

@@ -54,6 +54,7 @@ from kenpin.training.parts import (
     task_of,
 )
 from kenpin.training.retrieval import Retrieval, search_before
+from kenpin.training.view_below import with_view_of_base
 from kenpin.views import PartViews
 
 
@@ -150,6 +151,9 @@ def begin(
     elif values:
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
     chosen_engine(options.engine)
+    base_notes: tuple[str, ...] = ()
+    if not without:  # a link of a chain looks as it did
+        options, base_notes = with_view_of_base(options)
     if isinstance(chosen, Settles):
         options = chosen.settled(options)
     if isinstance(chosen, OfGoodParts):
@@ -248,7 +252,7 @@ def begin(
         parts=parts,
         task=task,
         inspector=inspector,
-        notes=(*case_notes, *parts.notes, *view_notes, *task_notes),
+        notes=(*base_notes, *case_notes, *parts.notes, *view_notes, *task_notes),
         needed=needed,
         retrieval=retrieval,
         lineage=below,

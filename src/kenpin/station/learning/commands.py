@@ -9,11 +9,15 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from kenpin.data.framing import REFERENCE, ROI
 from kenpin.errors import OptionError
 from kenpin.models import family_names, get_family
-from kenpin.models.package import folder_of_report
+from kenpin.models.package import DECISION, folder_of_report, is_package
 from kenpin.nearest import did_you_mean
+from kenpin.regions.by_picture import WHOLE, is_by_picture
+from kenpin.run.layout import MODEL
 from kenpin.run.record import read_record
+from kenpin.run.scale import scale_kept
 
 OF_THE_JOB = frozenset(
     {"data", "out", "resume", "overwrite", "report", "from_cases", "data_outside", "embedding_from", "tracker"}
@@ -42,16 +46,32 @@ def training_command(family: str, data: Path, out: Path, values: Mapping[str, An
 def repeated_options(run: Path) -> dict[str, Any]:
     """Options of a run's training other than the usual ones, for another training of its family on other data: how it
     looks at pictures, learns and decides. Raises RunError."""
-    record = read_record(folder_of_report(run))
+    folder = folder_of_report(run)
+    record = read_record(folder)
     kind = get_family(record.family).Options
     return {
         name: value
-        for name, value in record.options.items()
+        for name, value in (record.options | _kept_view(run.absolute(), folder, record.options)).items()
         if (field := kind.model_fields.get(name)) is not None
         and name not in OF_THE_JOB | _OF_THE_DATA
         and kind.group_of(name) not in ("data", "output")
         and value != to_jsonable_python(field.get_default(call_default_factory=True))
     }
+
+
+def _kept_view(run: Path, folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run looks at, by the files that it keeps: those that its training named may be gone. A line has no masks
+    of single pictures, so that the region by picture is the one of pictures without a mask."""
+    model = run / (DECISION if is_package(run) else MODEL)
+    found: dict[str, Any] = {}
+    if options.get("align") is not None:
+        found["align"] = str(model / REFERENCE)
+    if (roi := options.get("roi")) is not None:
+        has_mask = not is_by_picture(roi) or options.get("roi_default") not in (None, WHOLE)
+        found |= {"roi": str(model / ROI) if has_mask else None, "roi_default": None}
+    if (scale := scale_kept(folder, options)) is not None:
+        found["px_per_mm"] = list(scale)
+    return found
 
 
 def _words(option: str, value: object) -> list[str]:

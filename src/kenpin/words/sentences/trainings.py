@@ -1,6 +1,11 @@
 """What trainings and updates note: of splits, of what was left out, and of how the training went."""
 
 SENTENCES = (
+    "Looks at pictures as base %(text_run)s does: %(text_options)s.",
+    (
+        "base %(text_run)s keeps %(text_kept)s pixels a millimetre; sizes are by the %(text_given)s that were given in "
+        "their place."
+    ),
     "No split is named test: the weights that ship were chosen on the pictures that they are measured on here.",
     "No split is named test: the threshold was chosen on the pictures that it is measured on here.",
     (
