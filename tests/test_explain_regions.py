@@ -33,9 +33,9 @@ def test_regions_are_listed_in_pixels_or_millimetres(kenpin: Run, run: Path, par
     picture = parts / "scratch" / "003.png"
     status, out, _ = kenpin("explain", run / "places", picture, "--out", "a.png", "--region-from", "0.001")
     assert status == 0
-    drawn, *regions = out.splitlines()
+    drawn, shares, *regions = out.splitlines()
     assert drawn.endswith("a.png\tdistance from good parts")
-    assert [line.split("\t")[1] for line in regions] == ["region"]
+    assert [line.split("\t")[1] for line in (shares, *regions)] == ["items", "region"]
     assert "4096 px², 64 × 64 px (cells of 16 px) at 32, 32 px" in regions[0]
     scale = ("--px-per-mm", "10", "--px-per-mm", "20")
     status, out, _ = kenpin("explain", run / "places", picture, "--out", "b.png", "--region-from", "0.001", *scale)

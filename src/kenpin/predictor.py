@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from kenpin import regions  # by its functions, which load scipy when they are first used
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.lineage import Lineage
@@ -38,8 +39,7 @@ from kenpin.quality.part_verdicts import SeenView, judge_part
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json
-from kenpin.regions import DefectRegion, regions_of_detections, regions_of_map
-from kenpin.regions.region import PxPerMm
+from kenpin.regions.region import DefectRegion, PxPerMm
 from kenpin.run.layout import RECORD
 from kenpin.run.lineage import read_lineage
 from kenpin.run.record import RunRecord
@@ -240,12 +240,12 @@ class Predictor:
                 zip(examples, decode(self.model, outputs, examples), strict=True)
             ):
                 size_wh = example.size_wh or displayed_size(example.image)
-                regions: tuple[DefectRegion, ...] | None = None
+                found: tuple[DefectRegion, ...] | None = None
                 if prediction.detections is not None and (finite or cut is None):
-                    regions = regions_of_detections(prediction.detections, size_wh, cut, px_per_mm)
+                    found = regions.regions_of_detections(prediction.detections, size_wh, cut, px_per_mm)
                 elif cut is not None and finite and isinstance(self.model, Localised):
-                    regions = regions_of_map(self.model.map_of(outputs["map"][row], size_wh), cut, px_per_mm)
-                yield prediction, regions
+                    found = regions.regions_of_map(self.model.map_of(outputs["map"][row], size_wh), cut, px_per_mm)
+                yield prediction, found
 
     def localise(self, dataset: DataSource, **settings: Any) -> Iterator[tuple[Example, Map]]:
         """Each example with the map that its score is read off; `settings` as for `predict`.

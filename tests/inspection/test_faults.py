@@ -101,11 +101,11 @@ def _break_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each step of the judgement fail on the picture that has its size."""
     look_for_cases, describe = CloserLook._cases, Describer.describe
 
-    def runs(inspectors: Any, images: Sequence[Any], known: Any) -> list[dict[str, Any]]:
+    def runs(inspectors: Any, images: Sequence[Any], known: Any, examples: Any) -> list[dict[str, Any]]:
         sizes = [image.size for image in images]
         if RAISES in sizes:
             raise RuntimeError("out of memory")
-        outputs: list[Any] = outputs_together(inspectors, images, known)
+        outputs: list[Any] = outputs_together(inspectors, images, known, examples)
         for values in (values for of_run in outputs for values in of_run.values()):
             values[[index for index, size in enumerate(sizes) if size == NOT_A_NUMBER]] = np.nan
         if TOO_FEW in sizes:

@@ -118,10 +118,10 @@ def test_a_picture_that_a_run_fails_on_is_for_review_and_holds_up_no_other(
     paths = [parts / "ok" / "000.png", parts / "scratch" / "000.png", parts / "ok" / "001.png"]
     before = judges.judge(list(map(_opened, paths)), tmp_path)
 
-    def fails_on_the_second(models: Any, images: list[Any], known: Any) -> object:
+    def fails_on_the_second(models: Any, images: list[Any], known: Any, examples: Any) -> object:
         if any(image.tobytes() == read_image(ImageSource(str(paths[1]))).tobytes() for image in images):
             raise RuntimeError("not enough memory\nsecond line")
-        return outputs_together(models, images, known)
+        return outputs_together(models, images, known, examples)
 
     monkeypatch.setattr(judging, "outputs_together", fails_on_the_second)
     records = judges.judge(list(map(_opened, paths)), tmp_path)

@@ -82,7 +82,7 @@ class PictureRegions:
         """Mask files by their paths below the folder, without suffixes. Raises OptionError."""
         folder = Path(self.source)
         if not folder.is_dir():
-            raise OptionError(f"option `roi`: {folder} is no folder of masks; give one, named as the pictures.")
+            raise OptionError(f"option `roi`: {folder} is not a folder of masks; give one, named as the pictures.")
         found: dict[str, str] = {}
         for file in picture_files([folder]):
             key = _key(Path(file).relative_to(folder).as_posix())

@@ -37,10 +37,10 @@ def _check_sizes(policy: Policy) -> None:
     """Refuse sizes in mm without a scale. Raises OptionError."""
     if policy.scale is not None:
         return
-    unknown = f"in mm, and how many pixels a millimetre has is not known; {_REMEDY}, or write"
+    unknown = f"in mm, and how many pixels a millimetre has is not known; {_REMEDY}, or write sizes in px"
     for rule in policy.parsed_rules:
         if any(term.measures_mm for term in rule.region_terms):
-            raise OptionError(f"rule {rule.text!r} measures {unknown} sizes in px and px².")
+            raise OptionError(f"rule {rule.text!r} measures {unknown} and px².")
     for name, options in policy.runs.items():
         if options.ignored is not None and options.ignored.unit == "mm":
-            raise OptionError(f"run {name}: `ignore_below` of {options.ignore_below} is {unknown} px.")
+            raise OptionError(f"run {name}: `ignore_below` of {options.ignore_below} is {unknown}.")
