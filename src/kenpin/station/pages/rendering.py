@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
 from kenpin.station.clock import now_us
 from kenpin.visible import in_brief, visible
@@ -41,6 +43,8 @@ def _environment(language: Language) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.install_gettext_translations(words.translations, newstyle=True)  # type: ignore[attr-defined]
+    for name in ("gettext", "ngettext"):  # values within sentences are bounded as those that stand alone
+        environment.globals[name] = _with_bounded_values(environment.globals[name])
     locale = _LOCALES[language]
     environment.globals |= {"language": language, "languages": {one: NAMES[one] for one in LANGUAGES}}
     environment.filters |= {
@@ -53,6 +57,16 @@ def _environment(language: Language) -> Environment:
         "iso": lambda us: _moment(us).isoformat(timespec="milliseconds"),
     }
     return environment
+
+
+def _with_bounded_values(gettext: Any) -> Callable[..., Any]:
+    """A function of jinja's translations, which puts values into a sentence, for values from anywhere."""
+
+    @pass_context
+    def translated(context: Context, *texts: str, **values: object) -> Any:
+        return gettext(context, *texts, **{name: _bounded(value) for name, value in values.items()})
+
+    return translated
 
 
 def _bounded(value: object) -> object:
