@@ -24,9 +24,8 @@ def _pictures(paths: list[str]) -> Dataset:
 
 
 options = {name: task[name] for name in ("base", "where", "layers", "place_items") if name in task}
-inspector = FAMILY.create(
-    MahalanobisOptions.from_mapping({"data": "-", "out": "-"} | options), Task(("good",), ("good",))
-)
+settled = FAMILY.settled(MahalanobisOptions.from_mapping({"data": "-", "out": "-"} | options))  # as a training does
+inspector = FAMILY.create(settled, Task(("good",), ("good",)))
 assert isinstance(inspector, Fitted)
 started, cpu = time.perf_counter(), time.process_time()
 inspector.fit(_pictures(task["fit"]), NOTHING_SEEN, lambda doing, done, total: None)
