@@ -13,13 +13,13 @@ from PIL import Image
 
 from kenpin.inspection.journal import Appended
 from kenpin.inspection.line import Durable, Judged, Line, Recorded
+from kenpin.inspection.part_pictures import OpenedPart
 from kenpin.inspection.pictures import Opened, open_bytes
 from kenpin.inspection.read_ahead import ReadAhead
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
 from kenpin.station.folder import StationFolder
-from kenpin.station.intake.contract import OpenedPart
 from kenpin.station.intake.product_line import ProductLine
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.settings import Limits

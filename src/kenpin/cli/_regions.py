@@ -21,9 +21,13 @@ RoiOption = Annotated[
 ]
 
 
-def tell_regions(predictor: Predictor, roi: str | None) -> None:
+def tell_regions(predictor: Predictor, roi: str | None, *, on_cluster: bool = False) -> None:
     """Let a run find regions of interest there. Raises OptionError."""
+    from kenpin.errors import OptionError
     from kenpin.models.framed import look_in
 
-    if roi is not None:
-        look_in(predictor.model, roi)
+    if roi is None:
+        return
+    if on_cluster:
+        raise OptionError("option `--roi`: workers of a cluster look where the run itself does; leave one of them out.")
+    look_in(predictor.model, roi)

@@ -103,11 +103,7 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
 
             predictor = ClusterPredictor(cluster, run, device=options.device, engine=options.engine)
         tell_parts_by(predictor, options.by, run)
-        if options.roi is not None and cluster is not None:
-            raise OptionError(
-                "option `--roi`: workers of a cluster look where the run itself does; leave one of them out."
-            )
-        tell_regions(predictor, options.roi)
+        tell_regions(predictor, options.roi, on_cluster=cluster is not None)
         evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
     unit = "picture" if predictor.views is None else "part"
     measured_on = f"{counted(len(evaluation.judged), unit)}, split {evaluation.split}"

@@ -112,9 +112,7 @@ def _predict(model: str, images: Sequence[str], options: PredictOptions, cluster
     refuse_exchanged(model, images, "predict RUN DATA")
     predictor = _predictor(model, options, cluster)
     tell_parts_by(predictor, options.by, model)
-    if options.roi is not None and cluster is not None:
-        raise OptionError("option `--roi`: workers of a cluster look where the run itself does; leave one of them out.")
-    tell_regions(predictor, options.roi)
+    tell_regions(predictor, options.roi, on_cluster=cluster is not None)
     if predictor.reads_tables and draw is not None:
         raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
     if options.beside_truth and not predictor.target.locates:

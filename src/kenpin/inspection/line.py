@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from kenpin.data.part_names import NameForm, is_form
 from kenpin.data.streaming import Ahead, Pending
@@ -20,7 +20,7 @@ from kenpin.inspection.aside import place_aside
 from kenpin.inspection.journal import JOURNAL, Appended, Journal
 from kenpin.inspection.judging import Judges
 from kenpin.inspection.part_judging import PartJudges, not_by_part, views_of_runs
-from kenpin.inspection.part_pictures import PartPictures, View, alone
+from kenpin.inspection.part_pictures import OpenedPart, Part, PartPictures, View, alone
 from kenpin.inspection.pictures import Opened, as_text, open_bytes
 from kenpin.inspection.policy import Policy, read_policy
 from kenpin.inspection.read_ahead import ReadAhead
@@ -30,7 +30,6 @@ from kenpin.runtime.engines import EngineName
 from kenpin.views import PartViews
 
 _IDENTITY = "inspection.json"
-Part = TypeVar("Part", bound=Opened | PartPictures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +200,14 @@ class Line:
         where a record cannot be written, RunError where one cannot be read."""
         return self.keep(self.judged(pictures, sets_aside=sets_aside)).recorded
 
-    def judged(self, parts: Sequence[Opened | PartPictures], *, sets_aside: bool = False) -> Judged:
+    def judged(self, parts: Sequence[OpenedPart], *, sets_aside: bool = False) -> Judged:
         """The first half of `record`, for whoever writes records while the next pictures are judged: nothing is on disk
         yet. A part by several pictures is REVIEW where the runs judge single ones. Raises RunError."""
         if self._parts is not None:
             by_part = [part if isinstance(part, PartPictures) else alone(part) for part in parts]
             return self._looked_at(by_part, self._parts.judge)
 
-        def judge(new: Sequence[Opened | PartPictures], out: Path) -> list[PartRecord]:
+        def judge(new: Sequence[OpenedPart], out: Path) -> list[PartRecord]:
             single = [part for part in new if isinstance(part, Opened)]
             records = self._judges.judge(single, out) if single else []
             if sets_aside:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from statistics import fmean
+from typing import TypeVar
 
 from kenpin.data.picture_look import PictureLook
 from kenpin.inspection.pictures import Opened, Sighting
@@ -68,6 +69,11 @@ class PartPictures:
         # unreadable files are told apart by size and time, as in a key
         contents = json.dumps([(view.name, view.opened.key[1]) for view in self.views], ensure_ascii=False)
         return hashlib.blake2b(contents.encode(), digest_size=16).hexdigest()
+
+
+OpenedPart = Opened | PartPictures
+"""A part by its opened picture, or by several."""
+Part = TypeVar("Part", bound=OpenedPart)
 
 
 def _mean_look(looks: Sequence[PictureLook | None]) -> PictureLook | None:

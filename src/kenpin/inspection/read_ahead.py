@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 from kenpin.data.images import bytes_of_size
 from kenpin.data.streaming import Ahead, Pending, in_batches
-from kenpin.inspection.part_pictures import PartPictures
-from kenpin.inspection.pictures import Opened
+from kenpin.inspection.part_pictures import OpenedPart, Part, PartPictures
 
-Part = TypeVar("Part", bound=Opened | PartPictures)
 _READERS = 2  # threads that open the next pictures while the networks compute
 
 
@@ -42,7 +39,7 @@ class ReadAhead:
         self._readers.shutdown()
 
 
-def held_bytes(part: Opened | PartPictures) -> int:
+def held_bytes(part: OpenedPart) -> int:
     """Bytes of the pictures of a part in memory."""
     if isinstance(part, PartPictures):
         return sum(held_bytes(view.opened) for view in part.views)

@@ -189,6 +189,16 @@ class PartRecord:
         return self.answers if self.deciding is None else self.deciding.answers
 
 
+def first_score(answers: Sequence[Answer]) -> float | None:
+    """Of the first run that has one."""
+    return next((answer.score for answer in answers if answer.score is not None), None)
+
+
+def first_map(answers: Sequence[Answer]) -> str | None:
+    """File of the first map that was drawn; None where none was."""
+    return next((answer.map for answer in answers if answer.map is not None), None)
+
+
 PartKey = tuple[str, str]
 """Key of a part: its id and its content."""
 

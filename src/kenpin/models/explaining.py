@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from kenpin.data.framing import Framed
 from kenpin.data.tiling import Tiling
 from kenpin.errors import OptionError
 from kenpin.models.contract import Explained, Localised
-from kenpin.models.framed import framing_of
+from kenpin.models.framed import framed_for, framing_of
 from kenpin.models.looking.maps import map_of_cells
 from kenpin.models.passing import decode, outputs_together
 from kenpin.models.stitching import stitched
@@ -60,9 +59,8 @@ def _of_view(judge: Explained, image: Image, example: Example, way: str | None, 
                 "look at a piece of the picture with a run that sees it as it is."
             )
         label = prediction.label
-    framing, tiling = framing_of(judge), tiling_of(judge)
-    framing = None if framing is None else framing.of_picture(example, image.size)
-    framed = Framed(image) if framing is None else framing.of(image)
+    framing, framed = framed_for(judge, image, example)
+    tiling = tiling_of(judge)
     found, grid = _map(judge, tiling, framed.image, example, way, label)
     region = (0.0, 0.0, 1.0, 1.0)
     if framing is not None:

@@ -47,6 +47,16 @@ def framing_of(judge: Judge) -> Framing | None:
     return found
 
 
+def framed_for(judge: Judge, image: Image, example: Example) -> tuple[Framing | None, Framed]:
+    """How a judge frames an example's picture, and what it sees of it. Raises NotAlignedError, and ImageError where the
+    picture has no region of its own and is to have one."""
+    framing = framing_of(judge)
+    if framing is None:
+        return None, Framed(image)
+    framing = framing.of_picture(example, image.size)
+    return framing, framing.of(image)
+
+
 def look_in(judge: Judge, roi: str) -> None:
     """Let a judge find the region of interest of each picture by this folder of masks or table, in place of what its
     run keeps. Raises OptionError where it looks at one region, or at whole pictures."""

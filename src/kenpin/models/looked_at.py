@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kenpin.data.alignment import inverse
-from kenpin.data.framing import Framed
 from kenpin.heat import Region, in_frame
 from kenpin.masks import Mask
 from kenpin.models.contract import Judge
-from kenpin.models.framed import framing_of
+from kenpin.models.framed import framed_for, framing_of
 from kenpin.records import Example
 
 
@@ -37,9 +36,7 @@ def leaves_out(judge: Judge) -> bool:
 def looked_at(judge: Judge, image: Image.Image, example: Example) -> Mask:
     """Which pixels of an example's picture, mode RGB, a judge looks at. (h, w). Raises NotAlignedError, and ImageError
     where it has no region of its own and is to have one."""
-    framing = framing_of(judge)
-    framing = None if framing is None else framing.of_picture(example, image.size)
-    framed = Framed(image) if framing is None else framing.of(image)
+    framing, framed = framed_for(judge, image, example)
     width, height = framed.image.size
     inside = np.ones((height, width), bool) if framed.inside is None else framed.inside
     if isinstance(judge, FindsObject) and judge.finds_object:

@@ -21,13 +21,13 @@ from kenpin.inspection.journal import JOURNAL, Journal
 from kenpin.inspection.line import Durable, Recorded, keep_identity, record_folder
 from kenpin.inspection.measuring import Measured, Ruler, measure, ruler_of
 from kenpin.inspection.nearest import choose
+from kenpin.inspection.part_pictures import OpenedPart, Part
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.read_ahead import ReadAhead
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.inspection.recording import part_record
 from kenpin.inspection.runs import PolicyRun
 from kenpin.records import Verdict
-from kenpin.station.intake.contract import OpenedPart, Part
 from kenpin.station.settings import NearestSettings
 
 _log = logging.getLogger(__name__)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from kenpin.data.part_names import NameForm
 from kenpin.data.streaming import Pending
 from kenpin.inspection.journal import Appended
 from kenpin.inspection.line import Durable, Recorded
-from kenpin.inspection.part_pictures import PartPictures
+from kenpin.inspection.part_pictures import OpenedPart, Part
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.views import PartViews
-
-OpenedPart = Opened | PartPictures
-"""A part by its opened picture, or by several."""
-Part = TypeVar("Part", bound=OpenedPart)
 
 
 class Judging(Protocol):

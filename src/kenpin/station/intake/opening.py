@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kenpin.errors import ImageError
-from kenpin.inspection.part_pictures import PartPictures, View
+from kenpin.inspection.part_pictures import OpenedPart, PartPictures, View
 from kenpin.inspection.pictures import Opened, as_text
 from kenpin.inspection.read_ahead import held_bytes
 from kenpin.station.arrival import Arrival, PartArrival
-from kenpin.station.intake.contract import OpenedPart
 
 Opening = Callable[[Arrival], Opened]
 """Opens a picture; what it cannot open is in its result."""

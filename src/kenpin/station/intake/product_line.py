@@ -14,12 +14,13 @@ from typing import Any, Literal
 from kenpin.data.part_names import NameForm
 from kenpin.data.streaming import Ahead, Pending
 from kenpin.errors import KenpinError, first_line
+from kenpin.inspection.part_pictures import OpenedPart
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.plural import counted
 from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError, PartArrival
 from kenpin.station.clock import now_us
-from kenpin.station.intake.contract import Claims, Judging, KnownParts, OpenedPart
+from kenpin.station.intake.contract import Claims, Judging, KnownParts
 from kenpin.station.intake.opening import Opening, opened_part
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.settings import Limits

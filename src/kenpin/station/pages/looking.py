@@ -13,12 +13,12 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 
 from kenpin.errors import OptionError
 from kenpin.inspection.closer_look import layer_of
-from kenpin.inspection.record import PartRecord
+from kenpin.inspection.record import PartRecord, first_map
 from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival
 from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.marking import layers_of
-from kenpin.station.pages.part_views import map_of, shown_views, view_at
+from kenpin.station.pages.part_views import shown_views, view_at
 from kenpin.station.pages.regions import region_table
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.sending import download
@@ -160,7 +160,7 @@ def part_layer(request: Request, key: str) -> Response:
     if asked.station.reviewing.looks_blind(asked.who, key):
         raise NotThereError("you look at this part without what runs say of it; say what it is, and its map is here.")
     number = request.query_params.get("view")
-    named = map_of(record.answers_on_picture if number is None else view_at(record, number).answers)
+    named = first_map(record.answers_on_picture if number is None else view_at(record, number).answers)
     if named is None:
         raise NotThereError("the part has no map.")
     file = asked.station.folder.records_of(part.node, part.product, part.version) / layer_of(named)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kenpin.inspection.record import Answer, PartRecord, RecordedView
+from kenpin.inspection.record import Answer, PartRecord, RecordedView, first_map
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.pages.views import Box, boxes_of
 from kenpin.station.running import NotThereError
@@ -40,7 +40,7 @@ def shown_views(record: PartRecord, pictures: KeptPictures, *, is_blind: bool = 
             not is_blind and view is record.deciding,
             view.size_wh,
             bool(view.picture_hash) and pictures.find(view.picture_hash) is not None,
-            not is_blind and map_of(view.answers) is not None,
+            not is_blind and first_map(view.answers) is not None,
             () if is_blind else boxes_of(view.answers),
             () if is_blind else view.answers,
             view.error,
@@ -55,8 +55,3 @@ def view_at(record: PartRecord, number: str) -> RecordedView:
     if not number.isdecimal() or len(number) > 3 or int(number) >= len(record.views):
         raise NotThereError(f"the part has no view {number!r:.20}; its page shows those that it has.")
     return record.views[int(number)]
-
-
-def map_of(answers: Sequence[Answer]) -> str | None:
-    """File of the first map that was drawn; None where none was."""
-    return next((answer.map for answer in answers if answer.map is not None), None)

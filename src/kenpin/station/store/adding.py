@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from kenpin.data.picture_look import PictureLook
 from kenpin.errors import RunError
-from kenpin.inspection.record import PartKey, PartRecord, part_key
+from kenpin.inspection.record import PartKey, PartRecord, first_map, first_score, part_key
 from kenpin.records import Verdict
 from kenpin.station.folder import NO_VERSION, UNASSIGNED
 from kenpin.station.store.applying import Needs
@@ -183,11 +183,11 @@ def _row(journal: JournalName, line: RecordLine, needs: Needs) -> dict[str, Any]
         "offset_bytes": line.offset,
         "verdict": record.verdict.value,
         "label": record.label or None,
-        "score": as_number(next((one.score for one in record.answers if one.score is not None), None)),
+        "score": as_number(first_score(record.answers)),
         "distance": as_number(record.distance),
         **{name: None if record.look is None else as_number(getattr(record.look, name)) for name in _LOOK},
         "reason": next(iter(record.reasons), ""),
-        "has_map": any(one.map is not None for one in record.answers_on_picture),
+        "has_map": first_map(record.answers_on_picture) is not None,
         "judged_us": judged_us,
         "latency_s": record.latency_s,
         "picture_bytes": record.picture_bytes,

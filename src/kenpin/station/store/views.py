@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from kenpin.inspection.record import PartRecord
+from kenpin.inspection.record import PartRecord, first_map, first_score
 from kenpin.station.store.marks import TextsOf
 from kenpin.station.store.opening import Store
 from kenpin.station.store.part_tables import PARTS
@@ -67,8 +67,8 @@ def _rows(key: str, record: PartRecord) -> Iterator[dict[str, Any]]:
             "picture_hash": view.picture_hash,
             "width_px": width_px,
             "height_px": height_px,
-            "score": as_number(next((one.score for one in view.answers if one.score is not None), None)),
-            "map": next((one.map for one in view.answers if one.map is not None), None),
+            "score": as_number(first_score(view.answers)),
+            "map": first_map(view.answers),
             "decides": view is record.deciding,
         }
 
