@@ -1,6 +1,7 @@
 """Many made pictures in shards: doctor, embeddings and a unit space by workers of Ray, beside one process.
 
-`python -m benchmarks.cluster --pictures 1000000` measures this alone, with as many pictures as wanted, and prints it.
+`python -m benchmarks.cluster --pictures 1000000` measures this alone, with as many pictures as wanted, and prints it;
+with `--workers-alone` by workers only, of which each outcome is compared with the few different pictures by themselves.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def section(scale: Scale, folder: Path) -> str:
     shutil.rmtree(folder / "cache", ignore_errors=True)
     killed = in_fresh_process(measure, folder=str(folder), work="embed", workers=WORKERS, kills=scale.worker_kills)
     shutil.rmtree(folder / "cache", ignore_errors=True)
-    alike = _compared(folder)
+    alike = _in_one_core("compare", folder)
     head = (
         "work",
         "by",
@@ -84,6 +85,40 @@ def section(scale: Scale, folder: Path) -> str:
         f"{figure(scale.clustered / killed['seconds'][0])} pictures/s, and {alike['killed']}. The first "
         f"{alike['pictures']:,} of one process on one core against the workers': embeddings {alike['embed']}, findings "
         f"{alike['doctor']}, mean, scale and inverse of the unit space {alike['fit']}.\n"
+    )
+
+
+def section_by_workers(scale: Scale, folder: Path) -> str:
+    """Rates, work and memory of workers that are killed while they embed, and how far the outcomes of all pictures are
+    from what one process finds of the different ones, each counted as often as it is there."""
+    folder.mkdir(parents=True)
+    os.environ["KENPIN_CACHE"] = str(folder / "cache")
+    in_fresh_process(write, folder=str(folder), pictures=scale.clustered)
+    rows, killed = [], 0.0
+    for work in _WORKS:
+        kills = scale.worker_kills if work == "embed" else 0
+        of = in_fresh_process(measure, folder=str(folder), work=work, workers=WORKERS, kills=kills)
+        shutil.rmtree(folder / "cache", ignore_errors=True)
+        killed += of["kills"][0]
+        rows.append(
+            (
+                work,
+                figure(scale.clustered / of["seconds"][0]),
+                figure(1_000 * of["cpu"][0] / scale.clustered),
+                figure(of["start"][0]),
+                megabytes(of["peak"][0]),
+                megabytes(of["own"][0]),
+            )
+        )
+        print(rows[-1], flush=True)
+    alike = _in_one_core("compare_with_distinct", folder)
+    head = ("work", "pictures/s", "CPU, ms a picture", "start of Ray, s", "peak of all processes, MB", "of the first")
+    return (
+        f"{scale.clustered:,} pictures by {WORKERS} workers of Ray, {killed:.0f} of them killed while they embed:\n\n"
+        + table(head, rows)
+        + f"\nOf {alike['pictures']} pictures each was embedded once: {alike['once']}. Beside one process on one core "
+        f"that sees each of the {_DISTINCT} different ones once: embeddings {alike['embed']}; mean, scale and inverse of "
+        f"the unit space of so many of each {alike['fit']}; the doctor's groups of near duplicates {alike['doctor']}.\n"
     )
 
 
@@ -235,9 +270,9 @@ def _watched(kills: int) -> Iterator[Any]:
         thread.join()
 
 
-def _compared(folder: Path) -> dict[str, Any]:
-    """How far the outcomes of one process on one core are from the workers', of the first pictures."""
-    command = [sys.executable, "-c", "import sys; from benchmarks import cluster; cluster.compare(sys.argv[1])"]
+def _in_one_core(comparison: str, folder: Path) -> dict[str, Any]:
+    """What a comparison of outcomes prints, in a child with one core."""
+    command = [sys.executable, "-c", f"import sys; from benchmarks import cluster; cluster.{comparison}(sys.argv[1])"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run([*command, str(folder)], cwd=root, env=environment, capture_output=True, text=True)
@@ -290,6 +325,79 @@ def compare(folder: str) -> None:
     print(json.dumps(told))
 
 
+def compare_with_distinct(folder: str) -> None:
+    """In a child with one core: prints, as JSON, how far the workers' outcomes of all pictures are from those of each
+    different one, counted as often as it is there."""
+    import json
+
+    import numpy as np
+
+    from benchmarks.made import made_dataset
+    from kenpin.data import load_dataset
+    from kenpin.embedding import embed, read_embedding
+    from kenpin.taguchi import Moments, UnitSpace, sum_of_fourth_powers
+
+    place = Path(folder)
+    pictures = [one.image.data or b"" for one in made_dataset(2 * _DISTINCT, place / "more masks", _DISTINCT)]
+    _write_shard(place / "distinct", pictures, range(_DISTINCT))
+    whole = read_embedding(place / "embed-cluster")
+    numbers = np.array([int(Path(name).stem.split("/")[-1]) for name in whole.ids])
+    of_each = embed(place / "run", load_dataset(place / "distinct"), place / "embed-distinct").vectors
+    apart = max(
+        _apart(whole.vectors[rows], of_each[numbers[rows] % _DISTINCT])
+        for rows in (slice(start, start + 10_000) for start in range(0, len(numbers), 10_000))
+    )
+
+    # the features that the fit saw, one row of each different picture, with how many of it were learned from
+    x = embed(place / "fit-cluster", load_dataset(place / "distinct"), place / "fit-distinct").vectors.astype(float)
+    learned = np.arange(len(numbers))
+    counts = np.bincount(learned[learned % 100 != 0] % _DISTINCT, minlength=_DISTINCT)
+    space = np.load(place / "fit-cluster" / "model" / "unit_space.npz")
+    x = x[:, space["items"]]
+    moments = sum(
+        (
+            Moments(int(count), row, np.zeros((row.size, row.size)))
+            for count, row in zip(counts[1:], x[1:], strict=True)
+        ),
+        Moments(int(counts[0]), x[0], np.zeros((x.shape[1], x.shape[1]))),
+    )
+    powers = sum(int(count) * sum_of_fourth_powers(row[None], moments) for count, row in zip(counts, x, strict=True))
+    single = UnitSpace("ledoit-wolf").fit_moments(moments, powers)
+    found = {"mean": single.mean_, "scale": single.scale_, "precision": single.precision_}
+
+    of_one: set[frozenset[int]] = {*_look_alikes(_doctored(place, "distinct", "doctor-distinct"))}
+    alone = set(range(_DISTINCT)) - {number for group in of_one for number in group}
+    expected = of_one | {frozenset([number]) for number in alone}
+    groups = _look_alikes(json.loads((place / "doctor-cluster").read_text("utf-8")))
+    found_groups = {frozenset(number % _DISTINCT for number in group) for group in groups}
+    members = sum(len(group) for group in groups)
+    print(
+        json.dumps(
+            {
+                "pictures": f"{len(numbers):,}",
+                "once": "yes" if np.array_equal(np.sort(numbers), learned) else "NO",
+                "embed": _in_words(apart),
+                "fit": _in_words(max(_apart(space[name], value) for name, value in found.items())),
+                "doctor": "equal" if found_groups == expected and members == len(numbers) else "DIFFERENT",
+            }
+        )
+    )
+
+
+def _doctored(place: Path, shards: str, name: str) -> dict[str, Any]:
+    import json
+
+    _work(place, "doctor", None, shards, name)
+    found: dict[str, Any] = json.loads((place / name).read_text("utf-8"))
+    return found
+
+
+def _look_alikes(doctored: dict[str, Any]) -> list[frozenset[int]]:
+    """The pictures of each group of near duplicates, by their numbers."""
+    groups = [one["pictures"] for one in doctored["findings"] if one["code"] == "near-copies"]
+    return [frozenset(int(Path(name).stem.split("/")[-1]) for name in group) for group in groups]
+
+
 def _apart(one: Any, other: Any) -> float:
     """The greatest difference, as a share of the largest number."""
     import numpy as np
@@ -307,10 +415,12 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=FULL.clustered)
     parser.add_argument("--kills", type=int, default=FULL.worker_kills)
     parser.add_argument("--folder", type=Path, help="where the shards may lie for the time; 3 KB a picture")
+    parser.add_argument("--workers-alone", action="store_true", help="leave one process out, which takes as long again")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder, prefix="kenpin-cluster-") as folder:
         scale = replace(FULL, clustered=given.pictures, worker_kills=given.kills)
-        print(section(scale, Path(folder) / "cluster"))
+        measured = section_by_workers if given.workers_alone else section
+        print(measured(scale, Path(folder) / "cluster"))
 
 
 if __name__ == "__main__":
