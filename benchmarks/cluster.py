@@ -117,8 +117,8 @@ def section_by_workers(scale: Scale, folder: Path) -> str:
         f"{scale.clustered:,} pictures by {WORKERS} workers of Ray, {killed:.0f} of them killed while they embed:\n\n"
         + table(head, rows)
         + f"\nOf {alike['pictures']} pictures each was embedded once: {alike['once']}. Beside one process on one core "
-        f"that sees each of the {_DISTINCT} different ones once: embeddings {alike['embed']}; mean, scale and inverse of "
-        f"the unit space of so many of each {alike['fit']}; the doctor's groups of near duplicates {alike['doctor']}.\n"
+        f"that sees each of the {_DISTINCT} different ones once: embeddings {alike['embed']}; mean, scale and inverse "
+        f"of the unit space of so many of each {alike['fit']}; the doctor's near duplicates {alike['doctor']}.\n"
     )
 
 
