@@ -10,6 +10,7 @@ from typing import get_args, get_origin
 from kenpin.config import OF_DATA, TrainOptions
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.errors import RunError
+from kenpin.models.beside import BesideOptions
 from kenpin.models.networks.backbones import BUILT_IN
 from kenpin.run.lineage import lineage_of
 from kenpin.run.record import is_run
@@ -30,6 +31,8 @@ def named_below(options: TrainOptions) -> dict[str, str]:
         if {str, Path} & ({kind} if get_origin(kind) in (None, tuple) else set(get_args(kind)))
     }
     values = {name: getattr(options, name) for name in sorted(free - _NO_BASE)}
+    if isinstance(options, BesideOptions):
+        values |= {f"beside {number}": one.name for number, one in enumerate(options.networks_beside, 1)}
     return {name: str(value) for name, value in values.items() if value is not None and str(value) not in BUILT_IN}
 
 

@@ -24,7 +24,8 @@ from kenpin.models.networks.backbones import (
     read_backbone,
 )
 from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
-from kenpin.models.networks.sizes import announced_by
+from kenpin.models.networks.several import several_of
+from kenpin.models.networks.sizes import announced_together
 from kenpin.models.restoring import check_picture_size, run_below
 from kenpin.run.record import is_run
 from kenpin.targets import Target
@@ -47,8 +48,8 @@ class ClassifierFamily:
         check_each_class(training, task.labels, "classifier")
 
     def announced(self, options: ClassifierOptions) -> Announced | None:
-        """Size of the weights of a base from transformers."""
-        return None if options.base in BUILT_IN else announced_by(options.base)
+        """Size of the weights of bases from transformers."""
+        return announced_together([options.base, *(one.name for one in options.networks_beside)])
 
     def create(self, options: ClassifierOptions, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""
@@ -103,6 +104,7 @@ def _load(options: ClassifierOptions, task: Task) -> Backbone:
         found = load_backbone(
             options.base, task.labels, options.seed, layers=options.layers, picture_px=options.picture_px
         )
+        found = several_of(found, options.networks_beside, task.labels, options.seed, lambda one: one.layers)
         found = found.uncropped(options.has_view)
         if options.tuning != "head" and not found.classifies:
             raise OptionError(
@@ -111,6 +113,11 @@ def _load(options: ClassifierOptions, task: Task) -> Backbone:
             )
         return found
     check_picture_size(options.base, options.picture_px)
+    if options.beside:
+        raise OptionError(
+            f"option `beside` does nothing with base {options.base}, a run, whose network is trained on alone; leave "
+            "it out, or take tuning head on networks."
+        )
     below = run_below(options.base, "classifier", tuning=options.tuning)
     before = cast(NetworkClassifier, below.inspector)
     network = without_adapters(before.module)

@@ -6,12 +6,13 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions, FeatureOptions, GradientOptions
+from kenpin.config import TOY, AugmentOptions, GradientOptions
+from kenpin.models.beside import BesideOptions
 from kenpin.models.classifier.heads import HeadKind
 from kenpin.strict_options import InGroup, OptionGroup
 
 
-class ClassifierOptions(FeatureOptions, AugmentOptions):
+class ClassifierOptions(BesideOptions, AugmentOptions):
     """Options of `kenpin train classifier`."""
 
     group: ClassVar[OptionGroup] = "model"
@@ -43,7 +44,7 @@ class ClassifierOptions(FeatureOptions, AugmentOptions):
         if self.tuning == "head":
             names = {*AugmentOptions.own_fields(), *GradientOptions.own_fields()}
         if self.tuning != "head":
-            names.add("layers")
+            names |= {"beside", "layers"}
         if self.tuning != "lora":
             names |= {f"lora_{name}" for name in ("rank", "alpha", "dropout", "targets")}
         return frozenset(names)

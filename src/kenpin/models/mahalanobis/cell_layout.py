@@ -98,11 +98,15 @@ def chosen_channels(channels: int, items: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(0).permutation(channels)[:items])
 
 
+def nearest_cells(own: int, wanted: int) -> NDArray[np.int64]:
+    """Of each of the wanted cells along a side the nearest of those that there are, as torch finds it. (wanted,)."""
+    places = np.arange(wanted, dtype=np.float32) * np.float32(own / wanted)  # in float32, as there
+    return np.minimum(places.astype(np.int64), own - 1)
+
+
 def _weights(own: int, wanted: int, around: int) -> Floats:
     """Which of a layer's cells along a side a mean of neighbours is made of. -> (wanted, own), rows add up to 1."""
-    # the nearest cell as torch finds it, in float32
-    nearest = np.minimum((np.arange(wanted, dtype=np.float32) * np.float32(own / wanted)).astype(int), own - 1)
     places = np.arange(wanted)
     near = np.abs(places[:, None] - places) <= around // 2
-    weights = near @ np.eye(own)[nearest]
+    weights = near @ np.eye(own)[nearest_cells(own, wanted)]
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))

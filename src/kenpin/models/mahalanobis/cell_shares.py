@@ -19,7 +19,8 @@ SHARES_FILE = "cells.npz"
 """File of a package: the unit spaces of cells, and how the features of a picture lie as items of these."""
 _NEAR = 8
 """Cells that are nearest in 32 bits, of which the nearest is found in 64."""
-_LEAST = 1e-12  # distances whose logarithm is taken
+LEAST = 1e-12
+"""Distances whose logarithm is taken, at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ class LayersApart:
             apart, matrix = x - space.mean[0], space.matrix(0)
             of_all = quadratic_shares(apart, (apart @ matrix.T) @ matrix) / x.shape[1]
             for kind, own in enumerate((of_all[cell], of_all.mean(axis=0))):
-                height = (np.log(max(_LEAST, own.sum())) - self.centre[layer, kind]) / self.spread[layer, kind]
+                height = (np.log(max(LEAST, own.sum())) - self.centre[layer, kind]) / self.spread[layer, kind]
                 if height > best:
                     best, found = height, np.zeros(items.shape[1])
                     found[sum(counts[:layer]) :][: counts[layer]] = own
@@ -156,14 +157,18 @@ class CellShares:
 
 def write_shares(folder: Path, layout: CellLayout, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write what `read_shares` needs. arrays: of `to_arrays` of the spaces."""
-    about: dict[str, Any] = {
+    np.savez(folder / SHARES_FILE, **arrays_of_layout(layout) | dict(arrays))
+
+
+def arrays_of_layout(layout: CellLayout) -> dict[str, Any]:
+    """The layout as arrays, of which `shares_of_arrays` makes it again."""
+    return {
         "layout_layers": np.array(layout.layers),
         "layout_shapes": np.array(layout.shapes),
         "layout_grid": np.array(layout.grid),
         "layout_around": np.array(layout.around),
         "layout_names": np.array(layout.names),
     }
-    np.savez(folder / SHARES_FILE, **about | dict(arrays))
 
 
 def shares_of_arrays(saved: Mapping[str, NDArray[Any]]) -> CellShares:

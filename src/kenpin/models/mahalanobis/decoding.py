@@ -22,6 +22,7 @@ from kenpin.models.deciding import CELLS, deciding
 from kenpin.models.looking.maps import map_of_cells
 from kenpin.models.mahalanobis.cell_layout import CellLayout, Floats
 from kenpin.models.mahalanobis.cell_shares import SHARES_FILE, CellShares, shares_of_arrays
+from kenpin.models.mahalanobis.network_shares import NetworkLayouts, NetworkShares, network_shares_of
 from kenpin.models.outputs import Outputs
 from kenpin.models.resizing import Resizing
 from kenpin.quality.calibration import distance_of_unit, least_score
@@ -119,7 +120,7 @@ class CellDecoding(CalibratedPictures):
 
     labels: tuple[str, ...] = ()
     framing: Framing | None = None
-    _shares: CellShares | None = None
+    _shares: CellShares | NetworkShares | None = None
 
     def __init__(self, task: Task, seen_region: Callable[[tuple[int, int]], Region], *, weighed: bool = False) -> None:
         """seen_region: the part of a picture of a size that the network sees; weighed: whether what known defects look
@@ -127,7 +128,7 @@ class CellDecoding(CalibratedPictures):
         self._task, self._seen_region, self._weighed = task, seen_region, weighed
 
     @property
-    def shares(self) -> CellShares | None:
+    def shares(self) -> CellShares | NetworkShares | None:
         """What tells which items make up a number of the map; None in a package of an earlier version."""
         return self._shares
 
@@ -160,7 +161,7 @@ class CellDecoding(CalibratedPictures):
         return distance_of_unit(least_score(self.calibration, threshold.fail_from))
 
 
-def _with_shares(prediction: Prediction, layout: CellLayout, shares: Floats) -> Prediction:
+def _with_shares(prediction: Prediction, layout: CellLayout | NetworkLayouts, shares: Floats) -> Prediction:
     """The prediction with the largest shares of its distance; as it is where the deciding cell lies at none."""
     if not shares.any():
         return prediction
@@ -172,11 +173,11 @@ def _with_shares(prediction: Prediction, layout: CellLayout, shares: Floats) -> 
     )
 
 
-def read_shares(file: Path) -> CellShares:
+def read_shares(file: Path) -> CellShares | NetworkShares:
     """What a package keeps to tell which items make up a number of the map. Raises RunError."""
     saved = read_run_arrays(file)
     try:
-        return shares_of_arrays(saved)
+        return network_shares_of(saved) if "network_names" in saved else shares_of_arrays(saved)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{file}: holds no unit spaces of cells ({first_line(error)}); {REMEDY}.") from error
 

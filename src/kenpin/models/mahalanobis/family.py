@@ -11,6 +11,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, UnitSpaceError
 from kenpin.models.bases import Announced, BaseRecord, check_base
+from kenpin.models.beside import Beside
 from kenpin.models.contract import Inspector, Task
 from kenpin.models.mahalanobis.decoding import SPACE_FILE, read_space
 from kenpin.models.mahalanobis.inspector import UnitSpaceInspector
@@ -19,13 +20,17 @@ from kenpin.models.mahalanobis.options import (
     CELLS_TOGETHER,
     LITE0_LAYER_SETS,
     MAP_LITE0_LAYER_SETS,
+    MAP_LITE0_LAYERS,
+    TILE_LITE0_LAYERS,
     MahalanobisOptions,
 )
 from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
 from kenpin.models.mahalanobis.selection import check_count, divide_parts
+from kenpin.models.mahalanobis.several_inspector import SeveralPatchSpaces
 from kenpin.models.networks.backbones import BUILT_IN, TOY_LAYERS, load_backbone
 from kenpin.models.networks.layers import in_quarters
-from kenpin.models.networks.sizes import announced_by
+from kenpin.models.networks.several import SeveralBackbones, several_of
+from kenpin.models.networks.sizes import announced_together
 from kenpin.models.networks.vision import quarters_of
 from kenpin.run.record import is_run
 from kenpin.targets import Target
@@ -108,8 +113,8 @@ class MahalanobisFamily:
         return options.model_copy(update={"layers": quarters_of(options.base)})
 
     def announced(self, options: MahalanobisOptions) -> Announced | None:
-        """Size of the weights of a base from transformers."""
-        return None if options.base in BUILT_IN else announced_by(options.base)
+        """Size of the weights of bases from transformers."""
+        return announced_together([options.base, *(one.name for one in options.networks_beside)])
 
     def create(self, options: MahalanobisOptions, task: Task) -> Inspector:
         """An inspector on its base, or on the table of the task. Raises OptionError, MissingExtraError, RunError."""
@@ -146,13 +151,22 @@ def _check_defects(training: Dataset, is_good: Sequence[bool], *, tiled: bool) -
         )
 
 
-def _of_cells(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:
+def _of_cells(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector | SeveralPatchSpaces:
     assert options.where != "none"
     if task.items:
         raise OptionError("option `where` does nothing with a table of numbers; leave it out.")
     layers = options.lite0_layers if options.base == "lite0" else options.layers
     backbone = load_backbone(options.base, task.labels, options.seed, layers=layers, picture_px=options.picture_px)
-    return PatchSpaceInspector(backbone.frozen().uncropped(options.has_view), task, options)
+
+    def layers_of(one: Beside) -> tuple[int, ...] | None:
+        if one.name == "lite0":
+            return MAP_LITE0_LAYERS if options.tile_px is None else TILE_LITE0_LAYERS
+        return None if one.name in BUILT_IN else quarters_of(one.name)
+
+    backbone = several_of(backbone, options.networks_beside, task.labels, options.seed, layers_of).frozen()
+    if isinstance(backbone, SeveralBackbones):
+        return SeveralPatchSpaces(backbone, task, options)
+    return PatchSpaceInspector(backbone.uncropped(options.has_view), task, options)
 
 
 FAMILY = MahalanobisFamily()

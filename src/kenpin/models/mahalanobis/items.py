@@ -18,12 +18,14 @@ from kenpin.config import VIEW
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
 from kenpin.models.bases import BaseRecord
+from kenpin.models.beside import Beside
 from kenpin.models.contract import Batch, Inspector, Progress
 from kenpin.models.inference import compute_features
-from kenpin.models.mahalanobis.options import MahalanobisOptions
+from kenpin.models.mahalanobis.options import LITE0_LAYERS, MahalanobisOptions
 from kenpin.models.networks.backbones import BUILT_IN, load_backbone
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.probe import probe_picture
+from kenpin.models.networks.several import several_of
 from kenpin.models.outputs import vectors_of
 from kenpin.models.restoring import SEAL, name_of_seal, restore_run
 from kenpin.models.tables import TABLE, refuse_images
@@ -75,7 +77,8 @@ class ItemSource:
 
 def item_source(options: MahalanobisOptions, labels: Sequence[str], table: tuple[str, ...]) -> ItemSource:
     """The source of the options, or of a table with these columns. Raises OptionError, RunError."""
-    idle = options.first_set(("layers", "picture_px", "px_per_mm", *VIEW) if table else ("layers", "picture_px"))
+    of_networks = ("beside", "layers", "picture_px")
+    idle = options.first_set((*of_networks, "px_per_mm", *VIEW) if table else of_networks)
     if table:
         if idle is not None or options.base != "lite0":
             raise OptionError(f"option `{idle or 'base'}` does nothing with a table of numbers; leave it out.")
@@ -105,17 +108,23 @@ def of_table(names: tuple[str, ...]) -> ItemSource:
 
 def _of_base(options: MahalanobisOptions, labels: Sequence[str]) -> ItemSource:
     """Features of a network. Raises OptionError."""
-    is_lite0 = options.base == "lite0"
-    backbone = load_backbone(
+    is_lite0, alone = options.base == "lite0", not options.beside
+    layers = options.lite0_layers if is_lite0 else options.layers
+    base = load_backbone(
         options.base,
         labels,
         options.seed,
-        layers=None if is_lite0 else options.layers,  # its features are those of all stages, whatever is taken of them
+        layers=None if is_lite0 and alone else layers,  # its features are those of all stages, whatever is taken
         picture_px=options.picture_px,
-    ).uncropped(options.has_view)
+    )
+
+    def layers_of(one: Beside) -> tuple[int, ...] | None:
+        return LITE0_LAYERS if one.name == "lite0" else None
+
+    backbone = several_of(base, options.networks_beside, labels, options.seed, layers_of).uncropped(options.has_view)
     names = backbone.item_names
     candidates = np.arange(len(names))
-    if is_lite0:
+    if is_lite0 and alone:
         wanted = {f"stage{stage}" for stage in backbone.on_layers(options.lite0_layers).layers or ()}
         candidates = np.flatnonzero([name.split(".")[0] in wanted for name in names])
     return ItemSource(

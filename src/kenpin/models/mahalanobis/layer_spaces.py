@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, spaces_of_moments
+from kenpin.models.mahalanobis.usual import LEAST, usual
 from kenpin.taguchi import PairMoments
 from kenpin.taguchi.unit_space import Ridge
 
 _FOLDS = 5
-_USUAL_SPREAD, _AS_MANY = 0.2, 2
-"""Spread of the logarithm of distances that is presumed, with the weight of so many parts: two or three parts that
-happen to be alike would else make all others infinitely far."""
-_LEAST = 1e-12  # distances whose logarithm is taken
 
 
 @dataclass(frozen=True)
@@ -118,17 +115,14 @@ def fit_layers(
             .log()
             .double()
         )
-    logs = torch.cat(logarithms)  # (parts, l, 2)
-    centre = logs.mean(dim=0)
-    presumed = _AS_MANY * _USUAL_SPREAD**2
-    spread = (((logs - centre).square().sum(dim=0) + presumed) / (len(logs) - 1 + _AS_MANY)).sqrt()
+    centre, spread = usual(torch.cat(logarithms))  # (parts, l, 2)
     return LayerSpaces(spaces(range(folds)), centre.float(), spread.float())
 
 
 def _distances(spaces: Sequence[CellSpaces], x: Tensor) -> list[Tensor]:
     """D²/k of every cell by each layer, (n, cells) each."""
     parts = torch.split(x, [space.mean.shape[1] for space in spaces], dim=2)
-    return [space.distances(part).clamp(min=_LEAST) for space, part in zip(spaces, parts, strict=True)]
+    return [space.distances(part).clamp(min=LEAST) for space, part in zip(spaces, parts, strict=True)]
 
 
 def _by_fold(pictures: Callable[[], Iterable[Tensor]], folds: int) -> Iterable[tuple[int, Tensor]]:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, FeatureOptions
+from kenpin.config import TOY
+from kenpin.models.beside import BesideOptions
 from kenpin.strict_options import InGroup, OptionGroup
 from kenpin.taguchi import PairMoments
 from kenpin.taguchi.selection import DEFAULT_FACTORS
@@ -28,7 +29,7 @@ CELLS_TOGETHER = ("pooled", "neighbours")
 """Maps of which the cells of all places make one unit space: those of a single part are enough for it."""
 
 
-class MahalanobisOptions(FeatureOptions):
+class MahalanobisOptions(BesideOptions):
     """Options of `kenpin train mahalanobis`."""
 
     group: ClassVar[OptionGroup] = "model"
@@ -153,6 +154,8 @@ class MahalanobisOptions(FeatureOptions):
             idle["updatable"] = "learn_defects"
         if self.join_layers == "apart":
             idle["updatable"] = "join_layers apart"
+        if self.beside and self.where != "none":
+            idle["updatable"] = "several networks"
         if self.where != "pooled":
             idle["join_layers"] = f"where {self.where}"
         if self.where != "neighbours":
@@ -212,6 +215,7 @@ class MahalanobisOptions(FeatureOptions):
             raise ValueError(
                 "`object` features looks at some cells, and `join_layers` apart at the mean of all; leave one out."
             )
+        self._refuse_beside()
         seen = self.where != "none" or self.has_view
         if self.cluster is not None and (seen or self.made_defects):
             raise ValueError(
@@ -235,6 +239,20 @@ class MahalanobisOptions(FeatureOptions):
         if self.limit == "f" and self.method == "mt" and self.inverse == "ridge" and self.ridge != 0:
             raise ValueError("`limit` f holds without a ridge alone; set ridge 0, or take another limit.")
         return self
+
+    def _refuse_beside(self) -> None:
+        """What stands on the features of a single network."""
+        of_one = {
+            "cluster": self.cluster is not None,
+            "choose_layers": self.choose_layers,
+            "join_layers": self.join_layers == "apart",
+            "learn_defects": self.learn_defects,
+            "object": self.finds_object,
+        }
+        for name, is_set in of_one.items():
+            if self.beside and is_set:
+                value = str(getattr(self, name)).lower()
+                raise ValueError(f"`{name}` {value} is for a single network, and `beside` names others; leave one out.")
 
     @property
     def finds_object(self) -> bool:

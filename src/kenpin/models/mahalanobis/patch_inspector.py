@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ from kenpin.models.mahalanobis.cell_shares import CellShares, write_shares
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces, samples_of, spaces_of_moments
 from kenpin.models.mahalanobis.decoding import CellDecoding
 from kenpin.models.mahalanobis.defect_head import DefectHead, fit_head
+from kenpin.models.mahalanobis.fit_in_words import AnySpaces, fit_in_words
 from kenpin.models.mahalanobis.layer_spaces import LayerSpaces, fit_layers
 from kenpin.models.mahalanobis.marked_cells import MarkedBy, cells_of_defect, marked_by
 from kenpin.models.mahalanobis.object_cells import (
@@ -60,7 +62,6 @@ from kenpin.run.seal import REMEDY
 from kenpin.taguchi import PairMoments
 from kenpin.targets import Target
 
-AnySpaces = CellSpaces | CellNeighbours | LayerSpaces
 _TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
 _FILE, _HEAD, _OBJECT = "place_spaces.npz", "head_", "object_"
 TAUGHT = "learned_defects.json"
@@ -83,7 +84,7 @@ class PatchSpaceInspector(CellDecoding):
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
         self.encode, self.processor = backbone.encode, backbone.processor
-        self.extract = backbone.on_engine(options.engine, self._extract)
+        self.extract = backbone.on_engine(options.engine, self.cells_of)
         self._backbone, self._where, self._options = backbone, options.where, options
         width, height = self.image_size_wh
         with torch.inference_mode():
@@ -115,8 +116,8 @@ class PatchSpaceInspector(CellDecoding):
         self.layout = CellLayout.of_channels(self._layers, self._sizes, chosen)
         self._grid = self.layout.grid
 
-    def _extract(self, pixel_values: Tensor) -> Tensor:
-        """The chosen channels at the cells of each stage. -> (n, numbers)."""
+    def cells_of(self, pixel_values: Tensor) -> Tensor:
+        """The chosen channels at the cells of each stage. (n, 3, h, w) -> (n, numbers)."""
         outputs = self._backbone.grids(pixel_values)
         chosen = (o.index_select(1, c.to(o.device)) for o, c in zip(outputs, self._of_stages, strict=True))
         return torch.cat([grid.movedim(1, 3).flatten(1) for grid in chosen], dim=1)
@@ -151,7 +152,7 @@ class PatchSpaceInspector(CellDecoding):
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Learn the spaces from the good parts alone, and from the others a head where the options ask for one; nothing
         is set aside. Raises UnitSpaceError, DatasetError, ImageError."""
-        good = self._learned_from(training)
+        good = self.learned_from(training)
         if self._where not in CELLS_TOGETHER:
             check_count(len(good), "ledoit-wolf")
         whole = pictures = partial(self._pictures, good, progress)
@@ -183,7 +184,7 @@ class PatchSpaceInspector(CellDecoding):
         else:
             self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)
         self._head, self._taught = None, ()
-        sentences: tuple[str, ...] = (self._sentence(len(good)),)
+        sentences: tuple[str, ...] = (fit_in_words(self._fitted, self._where, self._grid, self._counted(len(good))),)
         if self._object is not None:
             sentences += (
                 f"By the first principal component of their items {shown:.0%} of the cells of good parts show the "
@@ -206,9 +207,7 @@ class PatchSpaceInspector(CellDecoding):
         # of kept cells themselves, neighbours lie at no distance
         plain = spaces.space if isinstance(spaces, CellNeighbours) else spaces
         cells, learned = [], dict[int, MarkedBy]()
-        for row, (example, features) in enumerate(
-            zip(seen, compute_features(self, seen, progress=lambda *_: None), strict=True)
-        ):
+        for row, (example, features) in enumerate(zip(seen, self.features_of(seen, lambda *_: None), strict=True)):
             x = self._items(features[None])
             away = plain.distances(x.to(plain.mean.device)).cpu()
             if self._object is not None:
@@ -273,7 +272,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def moments_of(self, training: Dataset, progress: Progress) -> PairMoments:
         """Moments of the items of the good parts' cells, of each cell or of all together."""
-        pictures = self._pictures(self._learned_from(training), progress)
+        pictures = self._pictures(self.learned_from(training), progress)
         total = PairMoments.none(1 if self._is_pooled else math.prod(self._grid), len(self._channels))
         for x in samples_of(pictures, pooled=self._is_pooled):
             total = total + PairMoments.of_cells(x.numpy())
@@ -285,10 +284,15 @@ class PatchSpaceInspector(CellDecoding):
         if moments.mean.shape != (cells, len(self._channels)):
             raise RunError(f"the moments are those of other items than the run's; {REMEDY}.")
         self._spaces, self._shares = spaces_of_moments(moments, self._options.ridge), None
-        return (self._sentence(moments.count // (math.prod(self._grid) if self._is_pooled else 1)),)
+        parts = moments.count // (math.prod(self._grid) if self._is_pooled else 1)
+        return (fit_in_words(self._fitted, self._where, self._grid, self._counted(parts)),)
 
-    def _learned_from(self, training: Dataset) -> Dataset:
-        """The good parts, or the tiles of these."""
+    def features_of(self, pictures: Dataset, progress: Progress) -> Iterator[Tensor]:
+        """Features of each picture, (numbers,), in order. Raises ImageError."""
+        return compute_features(self, pictures, progress=progress)
+
+    def learned_from(self, training: Dataset) -> Dataset:
+        """The good parts, as they are looked at, or the tiles of these."""
         ok_labels = self._task.ok_labels
         return for_learning(self, of_labels(training, ok_labels), Target.LABEL, ok_labels, good_alone=True)
 
@@ -299,7 +303,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def _pictures(self, good: Dataset, progress: Progress) -> Iterator[Tensor]:
         """Items of the cells of each picture, some pictures together, (n, cells, k)."""
-        features = compute_features(self, good, progress=progress)
+        features = self.features_of(good, progress)
         while some := list(islice(features, _TOGETHER)):
             yield self._items(torch.stack(some))
 
@@ -316,22 +320,13 @@ class PatchSpaceInspector(CellDecoding):
     def _is_pooled(self) -> bool:
         return self._where == "pooled"
 
-    def _sentence(self, good: int) -> str:
-        rows, columns = self._grid
-        spaces = "a unit space in each" if self._where == "positions" else "one unit space"
-        if isinstance(self._fitted, LayerSpaces):
-            spaces += f" of each of {counted(len(self._fitted.spaces), 'layer')}"
-        if isinstance(self._fitted, CellNeighbours):
-            spaces += f" with the {len(self._fitted.cells):,} patches that are farthest from one another"
-        return (
-            f"{rows} × {columns} cells of {counted(good, 'good part' if self.tiling is None else 'tile')}, {spaces}: "
-            f"{counted(self._fitted.mean.shape[1], 'item')}, mean ridge {float(self._fitted.ridge.mean()):.4f}."
-        )
+    def _counted(self, good: int) -> str:
+        return counted(good, "good part" if self.tiling is None else "tile")
 
     def save(self, folder: Path) -> None:
         """The arrays of the spaces and of the head, and which parts that has learned from; the base is loaded again by
         its id."""
-        arrays = self._fitted.to_arrays()
+        arrays = self.arrays()
         if self._head is not None:
             arrays |= {f"{_HEAD}{name}": values for name, values in self._head.to_arrays().items()}
             write_json(folder / TAUGHT, {"defective_parts": list(self._taught)})
@@ -362,7 +357,7 @@ class PatchSpaceInspector(CellDecoding):
     def shares(self) -> CellShares:
         """What tells which items make up a number of the map."""
         if self._shares is None:
-            self._shares = CellShares.of_arrays(self.layout, self._fitted.to_arrays())
+            self._shares = CellShares.of_arrays(self.layout, self.arrays())
         return self._shares
 
     @property
@@ -384,10 +379,14 @@ class PatchSpaceInspector(CellDecoding):
 
     def write_decision(self, folder: Path) -> None:
         """What tells which items make up a number of the map; the map itself is computed by the network."""
-        write_shares(folder, self.layout, self._fitted.to_arrays())
+        write_shares(folder, self.layout, self.arrays())
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Those of the spaces."""
+        return self._fitted.to_arrays()
 
     def _map(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
-        found = self.infer({"features": self._extract(pixel_values)})
+        found = self.infer({"features": self.cells_of(pixel_values)})
         return found["map"], found[CELLS]
 
     @property

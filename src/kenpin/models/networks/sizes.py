@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from kenpin.models.bases import Announced
+from kenpin.models.networks.backbones import BUILT_IN
 from kenpin.models.networks.pretrained import load_pretrained
 
 FOUR_BITS = "4 bits"
@@ -29,3 +32,13 @@ def announced_by(base: str, dtype: str | None = None) -> Announced | None:
         return Announced(base, count, 0.5)
     kept = dtype or config.dtype or "float32"
     return Announced(base, count, (getattr(torch, kept) if isinstance(kept, str) else kept).itemsize)
+
+
+def announced_together(bases: Sequence[str]) -> Announced | None:
+    """Number and size of the weights of all these, of which built-in ones are too small to count; None where none is
+    known."""
+    known = [found for base in bases if base not in BUILT_IN and (found := announced_by(base)) is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    weights = sum(one.weights for one in known)
+    return Announced(" + ".join(one.base for one in known), weights, sum(one.total_bytes for one in known) / weights)

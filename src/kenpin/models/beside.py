@@ -1,0 +1,70 @@
+"""Networks that look beside a base: how they are named, and the options of families that take them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import Field, field_validator, model_validator
+
+from kenpin.config import FeatureOptions
+from kenpin.strict_options import OptionGroup
+
+_WORD = re.compile(r"(?P<name>.+?)(?:@(?P<px>[1-9]\d*))?(?::(?P<layers>\d+(?:,\d+)*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A network beside the base: `NAME@PIXELS:LAYERS`, of which the name alone is needed."""
+
+    name: str
+    """As option `base` takes it."""
+    picture_px: int | None = None
+    """Side in pixels of the pictures that it sees; None: its own."""
+    layers: tuple[int, ...] | None = None
+    """Layers whose features it gives, in rising order; None: those that a base would give."""
+
+    @classmethod
+    def of(cls, text: str) -> Beside:
+        """From its text. Raises ValueError where there is none."""
+        found = _WORD.fullmatch(text.strip())
+        if found is None:
+            raise ValueError("a network has no name; give NAME, NAME@PIXELS or NAME@PIXELS:LAYER,LAYER.")
+        px, layers = found["px"], found["layers"]
+        numbers = None if layers is None else tuple(sorted({int(layer) for layer in layers.split(",")}))
+        return cls(found["name"], None if px is None else int(px), numbers)
+
+
+class BesideOptions(FeatureOptions):
+    """Options of families whose features may be those of several networks."""
+
+    group: ClassVar[OptionGroup] = "model"
+
+    beside: tuple[str, ...] = Field(
+        (),
+        description="Further networks, each named as `base` is, that see every picture beside it; all decide together. "
+        "NAME@140 sees pictures of 140 pixels, NAME@140:6,9 gives the features of its layers 6 and 9.",
+    )
+
+    @field_validator("beside")
+    @classmethod
+    def _are_named(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            Beside.of(text)
+        return texts
+
+    @model_validator(mode="after")
+    def _are_others(self) -> BesideOptions:
+        known = [Beside(self.base, self.picture_px), *self.networks_beside]
+        alike = [one.name for number, one in enumerate(known) if one in known[:number]]
+        if alike:
+            raise ValueError(
+                f"`beside` names {alike[0]} as another network does, and sees no more by it; leave it out."
+            )
+        return self
+
+    @property
+    def networks_beside(self) -> tuple[Beside, ...]:
+        """What `beside` names."""
+        return tuple(Beside.of(text) for text in self.beside)
