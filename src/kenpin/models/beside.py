@@ -15,7 +15,7 @@ _WORD = re.compile(r"(?P<name>.+?)(?:@(?P<px>[1-9]\d*))?(?::(?P<layers>\d+(?:,\d
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class NetworkBeside:
     """A network beside the base: `NAME@PIXELS:LAYERS`, of which the name alone is needed."""
 
     name: str
@@ -26,7 +26,7 @@ class Beside:
     """Layers whose features it gives, in rising order; None: those that a base would give."""
 
     @classmethod
-    def of(cls, text: str) -> Beside:
+    def of(cls, text: str) -> NetworkBeside:
         """From its text. Raises ValueError where there is none."""
         found = _WORD.fullmatch(text.strip())
         if found is None:
@@ -51,12 +51,12 @@ class BesideOptions(FeatureOptions):
     @classmethod
     def _are_named(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         for text in texts:
-            Beside.of(text)
+            NetworkBeside.of(text)
         return texts
 
     @model_validator(mode="after")
     def _are_others(self) -> BesideOptions:
-        known = [Beside(self.base, self.picture_px), *self.networks_beside]
+        known = [NetworkBeside(self.base, self.picture_px), *self.networks_beside]
         alike = [one.name for number, one in enumerate(known) if one in known[:number]]
         if alike:
             raise ValueError(
@@ -65,6 +65,6 @@ class BesideOptions(FeatureOptions):
         return self
 
     @property
-    def networks_beside(self) -> tuple[Beside, ...]:
+    def networks_beside(self) -> tuple[NetworkBeside, ...]:
         """What `beside` names."""
-        return tuple(Beside.of(text) for text in self.beside)
+        return tuple(NetworkBeside.of(text) for text in self.beside)

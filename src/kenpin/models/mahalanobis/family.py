@@ -11,7 +11,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, UnitSpaceError
 from kenpin.models.bases import Announced, BaseRecord, check_base
-from kenpin.models.beside import Beside
+from kenpin.models.beside import NetworkBeside
 from kenpin.models.contract import Inspector, Task
 from kenpin.models.mahalanobis.decoding import SPACE_FILE, read_space
 from kenpin.models.mahalanobis.inspector import UnitSpaceInspector
@@ -158,7 +158,7 @@ def _of_cells(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector | 
     layers = options.lite0_layers if options.base == "lite0" else options.layers
     backbone = load_backbone(options.base, task.labels, options.seed, layers=layers, picture_px=options.picture_px)
 
-    def layers_of(one: Beside) -> tuple[int, ...] | None:
+    def layers_of(one: NetworkBeside) -> tuple[int, ...] | None:
         if one.name == "lite0":
             return MAP_LITE0_LAYERS if options.tile_px is None else TILE_LITE0_LAYERS
         return None if one.name in BUILT_IN else quarters_of(one.name)

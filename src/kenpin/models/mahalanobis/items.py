@@ -18,7 +18,7 @@ from kenpin.config import VIEW
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
 from kenpin.models.bases import BaseRecord
-from kenpin.models.beside import Beside
+from kenpin.models.beside import NetworkBeside
 from kenpin.models.contract import Batch, Inspector, Progress
 from kenpin.models.inference import compute_features
 from kenpin.models.mahalanobis.options import LITE0_LAYERS, MahalanobisOptions
@@ -118,7 +118,7 @@ def _of_base(options: MahalanobisOptions, labels: Sequence[str]) -> ItemSource:
         picture_px=options.picture_px,
     )
 
-    def layers_of(one: Beside) -> tuple[int, ...] | None:
+    def layers_of(one: NetworkBeside) -> tuple[int, ...] | None:
         return LITE0_LAYERS if one.name == "lite0" else None
 
     backbone = several_of(base, options.networks_beside, labels, options.seed, layers_of).uncropped(options.has_view)

@@ -45,7 +45,7 @@ class UsualByNetwork:
         heights = torch.zeros(())
         for number, found in enumerate(maps):
             rows, columns = (
-                torch.from_numpy(nearest_cells(own, wanted)).to(found.device)
+                torch.from_numpy(nearest_cells(int(own), wanted)).to(found.device)
                 for own, wanted in zip(found.shape[1:], grid, strict=True)
             )
             there = found.index_select(1, rows).index_select(2, columns)

@@ -95,6 +95,11 @@ class SeveralPatchSpaces(CellDecoding):
                 "this run's map shows the distance from good parts; leave --label out, and --way, or give it the name "
                 f"of a network: {', '.join(names)}."
             )
+        if way in names and (self.tiling is not None or self.framing is not None):
+            raise OptionError(
+                "networks show maps of their own of whole pictures as they are, and this run looks at tiles or framed "
+                "pictures; leave --way out."
+            )
         (outputs,) = infer_together([self], images)
         grids = outputs["map"]
         if way in names:

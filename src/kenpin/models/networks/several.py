@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from kenpin.errors import OptionError
 from kenpin.models.bases import BaseRecord
-from kenpin.models.beside import Beside
+from kenpin.models.beside import NetworkBeside
 from kenpin.models.networks.backbones import BUILT_IN, Backbone, load_backbone
 from kenpin.models.networks.encoding import encoder_of
 from kenpin.models.networks.stored_pixels import StoredPixels
 from kenpin.run.record import is_run
 
-LayersOf = Callable[[Beside], tuple[int, ...] | None]
+LayersOf = Callable[[NetworkBeside], tuple[int, ...] | None]
 """The layers of a network beside a base that are taken where it names none."""
 
 
@@ -107,7 +107,7 @@ class SeveralBackbones(Backbone):
 
 
 def several_of(
-    base: Backbone, beside: Sequence[Beside], labels: Sequence[str], seed: int, layers_of: LayersOf
+    base: Backbone, beside: Sequence[NetworkBeside], labels: Sequence[str], seed: int, layers_of: LayersOf
 ) -> Backbone:
     """The base with these networks beside it; the base as it is where there is none. Raises OptionError."""
     if not beside:
@@ -141,22 +141,24 @@ def _brought(pixel_values: Tensor, from_: StoredPixels, to: StoredPixels) -> Ten
         torch.tensor(three, device=pixel_values.device).view(1, 3, 1, 1)
         for three in (from_.mean, from_.deviation, to.mean, to.deviation)
     )
-    values = (pixel_values * deviation + mean) * (to.factor / from_.factor)
-    if from_.size_wh != to.size_wh:
-        (width, height), (wanted_width, wanted_height) = from_.size_wh, to.size_wh
-        cubic = to.resizing is not None and to.resizing.resample == Resampling.BICUBIC
-        down = _resampling(height, wanted_height, cubic=cubic).to(values)
-        across = _resampling(width, wanted_width, cubic=cubic).to(values)
-        values = down @ values @ across.T
-    return (values - wanted_mean) / wanted_deviation
+    values = ((pixel_values * deviation + mean) * (to.factor / from_.factor) - wanted_mean) / wanted_deviation
+    if from_.size_wh == to.size_wh:
+        return values
+    (width, height), (wanted_width, wanted_height) = from_.size_wh, to.size_wh
+    cubic = to.resizing is not None and to.resizing.resample == Resampling.BICUBIC
+    down = _resampling(height, wanted_height, cubic=cubic).to(values)
+    across = _resampling(width, wanted_width, cubic=cubic).to(values)
+    # last: arithmetic of channels behind a matrix product is fused with it by OpenVINO 2026, along the wrong axis
+    return down @ values @ across.T
 
 
 def _resampling(length: int, wanted: int, *, cubic: bool) -> Tensor:
-    """Weights of pixels along a side in those of another length, as a resizing with an antialiasing filter has them: a
-    matrix that every engine multiplies with. -> (wanted, length)."""
+    """Weights of pixels along a side in those of another length, as a resizing with an antialiasing filter has them.
+    -> (wanted, length)."""
     lines = torch.eye(length)[None, None]
     how = "bicubic" if cubic else "bilinear"
-    return nn.functional.interpolate(lines, (wanted, length), mode=how, antialias=True)[0, 0]
+    weights = nn.functional.interpolate(lines, (wanted, length), mode=how, antialias=True)[0, 0]
+    return torch.from_numpy(weights.numpy())  # a constant of the graph: engines have filters of their own
 
 
 def without_layers(backbone: Backbone) -> Backbone:

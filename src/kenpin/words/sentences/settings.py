@@ -4,6 +4,7 @@ SETTINGS = (
     "accumulate",
     "align",
     "base",
+    "beside",
     "batch size",
     "beams",
     "brightness",
