@@ -288,7 +288,7 @@ def test_without_other_scales_shares_need_no_bringing_to_the_map(tmp_path: Path)
         predictor = load_predictor(_trained(tmp_path / where, where=where))
         decoding = predictor.model
         assert isinstance(decoding, CellDecoding)
-        assert decoding.shares is not None
+        assert isinstance(decoding.shares, CellShares)
         for _, outputs in predictor._outputs(_parts(100, 4, bad=True), None, None, None):
             for grid, features in zip(outputs["map"], outputs["cells"], strict=True):
                 for cell in (0, int(grid.argmax())):

@@ -41,8 +41,8 @@ SENTENCES = (
         "item{|s}, mean ridge %(number_ridge)s."
     ),
     (
-        "%(number)s networks look at each picture and decide together, each by how much farther it finds a cell than the "
-        "farthest of a good part usually is: %(text_names)s."
+        "%(number)s networks look at each picture and decide together, each by how much farther it finds a cell than "
+        "the farthest of a good part usually is: %(text_names)s."
     ),
     (
         "By the first principal component of their items %(number_share)s of the cells of good parts show the part; "
