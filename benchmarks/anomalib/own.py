@@ -23,7 +23,7 @@ def _pictures(paths: list[str]) -> Dataset:
     return Dataset.from_examples([Example(id=path, image=ImageSource(path), label="good") for path in paths])
 
 
-options = {name: task[name] for name in ("base", "where", "layers", "place_items") if name in task}
+options = {name: task[name] for name in ("base", "beside", "where", "layers", "place_items") if name in task}
 settled = FAMILY.settled(MahalanobisOptions.from_mapping({"data": "-", "out": "-"} | options))  # as a training does
 inspector = FAMILY.create(settled, Task(("good",), ("good",)))
 assert isinstance(inspector, Fitted)
@@ -34,7 +34,7 @@ scores = [one.defect_score for one in Predictor(inspector).predict(_pictures(tas
 scored, scored_cpu = time.perf_counter(), time.process_time()
 
 probe = None
-if "base" not in task:  # both sides have the same network, which they show by a few of its numbers
+if not {"base", "beside"} & {*task}:  # both sides have the same network, which they show by a few of its numbers
     ramp = torch.linspace(-1, 1, 3 * 224 * 224).view(1, 3, 224, 224)
     with torch.inference_mode():
         probe = inspector.module.stage_outputs(ramp)[4][0, :16, 7, 7].tolist()  # type: ignore[operator]
