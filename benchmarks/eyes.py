@@ -23,6 +23,8 @@ _WAYS: tuple[dict[str, Any], ...] = (
     {"where": "pooled", "join_layers": "apart"},
     {"where": "neighbours"},
 )
+_BESIDE: tuple[tuple[str, dict[str, Any]], ...] = (("@140:12", {"where": "positions"}), ("", {"where": "neighbours"}))
+"""Size and layers of a DINOv2-S beside Lite0; its last layer, at 140 pixels, was best on cells that are not judged."""
 _OK, _TRIM = "functional", 0.25
 
 
@@ -38,20 +40,22 @@ def section(scale: Scale, folder: Path) -> str:
     if (dino := dino_s(folder / "dino")) is not None:
         bases["DINOv2-S"] = dino
     cells, textile = solar(learned, judged), textile_pictures(*scale.textile)
+    settings = [(base, way | {"base": name}) for base, name in bases.items() for way in _WAYS]
+    if dino is not None:
+        settings += [(f"Lite0 + DINOv2-S{how}", way | {"beside": (dino + how,)}) for how, way in _BESIDE]
     rows = []
-    for base, name in bases.items():
-        for way in _WAYS:
-            said = way["where"] + (", layers apart" if "join_layers" in way else "")
-            scores = _scores(*cells, way | {"base": name})
-            found = [_told(scores[judged:], scores[:judged])]
-            if textile is None:
-                found += ["—", "—"]
-            else:
-                count = scale.textile[1]
-                scores = _scores(*textile, way | {"base": name})
-                good = scores[:count]
-                found += [_told(scores[count : 2 * count], good), _told(scores[2 * count :], good)]
-            rows.append([said, base, *found])
+    for base, options in settings:
+        said = options["where"] + (", layers apart" if "join_layers" in options else "")
+        scores = _scores(*cells, options)
+        found = [_told(scores[judged:], scores[:judged])]
+        if textile is None:
+            found += ["—", "—"]
+        else:
+            count = scale.textile[1]
+            scores = _scores(*textile, options)
+            good = scores[:count]
+            found += [_told(scores[count : 2 * count], good), _told(scores[2 * count :], good)]
+        rows.append([said, base, *found])
     absent = [
         f"`{package}` is not installed, so {what}."
         for package, what, is_there in (
@@ -66,7 +70,7 @@ def section(scale: Scale, folder: Path) -> str:
         f"{learned} good ones learned, {judged} good and {judged} defective judged; simulated textile of "
         f"`conformal-clip-data`, {fitted} good learned, {each} good judged against {each} with local and {each} with "
         "global defects. Layers are the defaults: stages 4 5 6 of EfficientNet-Lite0, layers 3 6 9 12 of a DINOv2 "
-        "ViT-S/14, pictures of 224 pixels."
+        "ViT-S/14, pictures of 224 pixels; `@140:12` is its last layer at 140 pixels, beside Lite0."
         f"{''.join(f' {one}' for one in absent)}\n\n{table(_HEAD, rows)}\n{_trimmed(scale)}"
     )
 

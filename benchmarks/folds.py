@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.larger_networks import dino_s
 from benchmarks.scale import Scale
 from benchmarks.tables import table
 
@@ -43,28 +44,37 @@ def section(scale: Scale, folder: Path) -> str:
     if scale.folded is not None:
         rows = np.random.default_rng(0).choice(len(cells), scale.folded, replace=False)
         cells = cells.select(sorted(rows.tolist()))
-    judged, inner = _classified(cells)
+    dino = dino_s(folder / "dino")
+    classifiers, spaces_of = dict(_CLASSIFIERS), dict(_SPACES)
+    if dino is not None:
+        classifiers["`--beside` DINOv2-S"] = {"beside": (dino,)}
+        spaces_of["`--where positions --beside` DINOv2-S`@140:12`"] = {
+            "where": "positions",
+            "beside": (f"{dino}@140:12",),
+        }
+    judged, inner = _classified(cells, classifiers)
     heads = [
         [name, *(cell for way in _WAYS for cell in _accuracy(cells, judged[name, way], inner[name, way]))]
-        for name in _CLASSIFIERS
+        for name in classifiers
     ]
     named, chosen = dict[str, str](), {way: np.empty(len(cells)) for way in _WAYS}
     for way in _WAYS:
         folds, best = np.array(_folds(cells, way, _FOLDS)), list[str]()
         for fold in range(_FOLDS):
-            best.append(max(_CLASSIFIERS, key=lambda name: inner[name, way][fold]))
+            best.append(max(classifiers, key=lambda name: inner[name, way][fold]))
             chosen[way][folds == fold] = judged[best[-1], way][folds == fold]
         named[way] = ", ".join(dict.fromkeys(best))
     last = [cell for way in _WAYS for cell in _accuracy(cells, chosen[way], None)]
     heads.append(["chosen in each fold by its inner folds", *last])
     spaces = [
         [name, *(_auroc(cells, _scores("mahalanobis", options, cells, _folds(cells, way, _FOLDS))) for way in _WAYS)]
-        for name, options in _SPACES.items()
+        for name, options in spaces_of.items()
     ]
     head = ("classifier", *(f"{what}, {way}" for way in _WAYS for what in ("accuracy", "AUROC", "inner accuracy")))
     return (
         f"## Folds\n\n{len(cells):,} solar cells in {_FOLDS} folds, at random and in blocks of file order, with 95 % "
-        "intervals, on EfficientNet-Lite0. Cells of one module stand together in the file: "
+        "intervals, on EfficientNet-Lite0, beside which one setting has another network. Cells of one module stand "
+        "together in the file: "
         f"the blocks are nearer to new modules. Inner accuracy: of {_INNER} folds, made in the same way, of what each "
         "inspector learns from; by it, and not by the folds that are judged, one setting is chosen in each: "
         f"{' and '.join(f'{way} {names}' for way, names in named.items())}.\n\n{table(head, heads)}\n"
@@ -73,11 +83,11 @@ def section(scale: Scale, folder: Path) -> str:
     )
 
 
-def _classified(cells: Any) -> tuple[_Of, _Of]:
+def _classified(cells: Any, classifiers: dict[str, dict[str, Any]]) -> tuple[_Of, _Of]:
     """Of each setting and way of folding the defect scores of all cells, and the inner accuracy in each fold."""
     judged, inner = _Of(), _Of()
     is_bad = _is_bad(cells)
-    for name, options in _CLASSIFIERS.items():
+    for name, options in classifiers.items():
         for way in _WAYS:
             folds = _folds(cells, way, _FOLDS)
             judged[name, way] = _scores("classifier", options, cells, folds)
