@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from kenpin.data.dataset import Dataset
+from kenpin.data.images import read_image
 from kenpin.data.object_masks import LEAST, otsu_cut
 from kenpin.errors import UnitSpaceError
+from kenpin.models.contract import Inspector
+from kenpin.models.inference import feature_key, features_at_once
 from kenpin.models.mahalanobis.cell_spaces import SCALE_FLOOR
 from kenpin.models.mahalanobis.tensor_record import TensorRecord
+from kenpin.models.networks.recent_features import RECENT
 from kenpin.taguchi import PairMoments
 
 _BORDER_ALIKE = 0.8
@@ -119,6 +124,21 @@ def cells_of_parts(pictures: Callable[[], Iterable[Tensor]], object_cells: Objec
     for some in pictures():
         for x, inside in zip(some, object_cells.inside(some.cpu()) > 0, strict=True):
             yield x[inside.to(x.device)][None]
+
+
+def rolled_features(inspector: Inspector, pictures: Dataset, grid: tuple[int, int]) -> Tensor:
+    """Features of pictures `rolled_by_half`, (n, numbers), on the CPU, for which folds of a training ask again and
+    again. Raises ImageError."""
+    key, found = f"{feature_key(inspector)} rolled", []
+    for example in pictures:
+        contents = [pictures.content_of(example)]
+        features = RECENT.of(key, contents)
+        if features is None:
+            rolled = rolled_by_half(read_image(pictures.source_of(example)), grid)
+            features = [*features_at_once(inspector, [rolled])]
+            RECENT.keep(key, contents, torch.stack(features))
+        found += features
+    return torch.stack(found)
 
 
 def rolled_by_half(image: Image.Image, grid: tuple[int, int]) -> Image.Image:
