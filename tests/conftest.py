@@ -50,6 +50,15 @@ def _own_feature_store(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["KENPIN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Generator[None]:
+    """What is written outlives a process that is killed, synced or not, and no test cuts the power: to wait for the
+    disk takes longer than much of what is tested. What stands in refuses a descriptor that is none, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_recent_features() -> None:
     """Nor those that another test computed in this process, perhaps with a network of another making."""
