@@ -21,7 +21,7 @@ from kenpin.models.inference import feature_key, features_at_once
 from kenpin.models.mahalanobis.cell_spaces import SCALE_FLOOR
 from kenpin.models.mahalanobis.tensor_record import TensorRecord
 from kenpin.models.networks.recent_features import RECENT
-from kenpin.taguchi import PairMoments
+from kenpin.taguchi import Moments
 
 _BORDER_ALIKE = 0.8
 """Share of the cells along the border, over all good parts, that must be on one side of the cut, to be background."""
@@ -82,12 +82,12 @@ def fit_object_cells(pictures: Callable[[], Iterable[Tensor]], grid: tuple[int, 
     pictures: at each call yields the same batches, (n, cells, k) float32; grid: rows and columns of the cells. The part
     is on the side on which fewer cells of the border lie. Raises UnitSpaceError where two sides do not stand apart.
     """
-    total: PairMoments | None = None
+    total: Moments | None = None
     for some in pictures():
-        found = PairMoments.of_cells(some.reshape(-1, 1, some.shape[2]).double().numpy())
+        found = Moments.of(some.flatten(0, 1).numpy())
         total = found if total is None else total + found
     assert total is not None
-    mean, covariance = total.mean[0], total.scatter[0] / max(1, total.count - 1)
+    mean, covariance = total.mean, total.scatter / max(1, total.count - 1)
     scale = np.sqrt(covariance.diagonal())
     scale = np.maximum(scale, SCALE_FLOOR * np.sqrt(np.square(scale).mean()))
     if not np.isfinite(scale).all() or not scale.any():
