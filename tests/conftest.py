@@ -41,6 +41,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000)  # a tenth of the time of pages goes into looking through what is new, else
         gc.enable()
 
 
