@@ -9,7 +9,7 @@ PIP_INSTALL := $(PIP) install --quiet --disable-pip-version-check --no-compile -
 TORCH := torch==2.13.0
 unexport PYTHONDONTWRITEBYTECODE  # many processes import the same modules: one of them compiles
 
-# uv takes an eighth of pip's time, and knows nothing of pip's settings: where these name an index, pip installs
+# uv takes a fraction of pip's time, and knows nothing of pip's settings: where these name an index, pip installs
 define INSTALL
 { ! $(PIP) config list | grep -q '[.]index-url=' && $(PIP_INSTALL) uv && \
   $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]'; } || \
