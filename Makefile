@@ -32,7 +32,7 @@ test: $(VENV)/dev.stamp  ## lint, types, layers, docs, tests
 
 # two at a time with a thread each: networks as small as the tests' gain nothing by a second one; and a file to one of
 # them, which makes the runs that its tests share once
-pytest: $(VENV)/dev.stamp
+pytest: $(VENV)/dev.stamp  ## the tests of `make test` alone
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
 
 test-all: lint  ## the same with the slow tests, and with more examples for each property
