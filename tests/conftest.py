@@ -41,6 +41,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000)  # a tenth of the time of pages goes into looking through what is new, else
         gc.enable()
 
 
@@ -48,6 +49,15 @@ def pytest_collection() -> Generator[None, object, object]:
 def _own_feature_store(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Features from earlier sessions must not answer for the code under test, nor tests fill the user's folder."""
     os.environ["KENPIN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Generator[None]:
+    """What is written outlives a process that is killed, synced or not, and no test cuts the power: to wait for the
+    disk takes longer than much of what is tested. What stands in refuses a descriptor that is none, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -31,4 +31,4 @@ def draw_parts(folder: Path, count: int, bad: int, *, views: tuple[str, ...] = V
 
 
 def trained(data: Any, out: Path, family: str = "mahalanobis", **options: Any) -> Run:
-    return train(family, data=data, out=out, **{"base": "toy", "by": FORM, **options})
+    return train(family, data=data, out=out, **{"base": "toy", "by": FORM, "report": False, **options})

@@ -239,7 +239,7 @@ LATIN = "".join(map(chr, range(0x20, 0x7F))) + "…"
 @pytest.fixture
 def fonts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that is the only one with fonts."""
-    caches = (_fonts._font_files, _fonts._faces_in, _fonts._faces_for)
+    caches = (_fonts._font_files, _fonts._faces_in, _fonts._face, _fonts._faces_for)
     for cached in caches:
         cached.cache_clear()
     monkeypatch.setattr(_fonts, "_font_folders", lambda: [tmp_path])

@@ -38,7 +38,10 @@ _BOXES: dict[str, Any] = {"data": "-", "base": "toy", "precision": "fp32", "max_
 
 
 def _forecast(family: str, out: Path, **values: Any) -> Forecast:
-    return forecast_run(family, dataset=DATA, out=out / "run", **{**_BOXES, **values})
+    """Of the run, but for the seconds of a step and of a loss, which other tests measure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rehearsal, "step_seconds", lambda rehearsal, pictures: (0.1, 0.05))
+        return forecast_run(family, dataset=DATA, out=out / "run", **{**_BOXES, **values})
 
 
 def _rehearsal(family: str, **values: Any) -> tuple[Any, Rehearsal]:
@@ -470,9 +473,17 @@ class TestCommandLine:
         assert list(Path().iterdir()) == []
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Forecast:
+    """Of one process."""
+    folder = tmp_path_factory.mktemp("one")
+    return _forecast("paligemma", folder, tuning="full", batch_size=6, device="cpu", room=10**11)
+
+
 @pytest.mark.parametrize(("processes", "shard"), [(1, False), (2, False), (2, True), (5, True)])
-def test_processes_share_pictures_and_in_shards_what_is_held(tmp_path: Path, processes: int, shard: bool) -> None:
-    one = _forecast("paligemma", tmp_path, tuning="full", batch_size=6, device="cpu", room=10**11)
+def test_processes_share_pictures_and_in_shards_what_is_held(
+    one: Forecast, tmp_path: Path, processes: int, shard: bool
+) -> None:
     here = _forecast(
         "paligemma", tmp_path, tuning="full", batch_size=6, device="cpu", room=10**11, processes=processes, shard=shard
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from kenpin.data.tiling import Tiling
 from kenpin.errors import DatasetError
 from kenpin.masks import outline_of
 from kenpin.metrics.ranking import auroc
+from kenpin.models.mahalanobis import defect_head
 from kenpin.models.mahalanobis.cell_spaces import fit_spaces
 from kenpin.models.mahalanobis.defect_head import DefectHead, fit_head
 from kenpin.models.mahalanobis.marked_cells import MarkedBy, cells_of_defect, marked_by
@@ -40,11 +42,15 @@ def _bad(count: int, seed: int) -> Tensor:
     return x
 
 
-def _fitted(seed: int) -> tuple[DefectHead, Tensor]:
-    """A head that knows cell 3 of defective parts, and the good parts that it has learned from."""
+def _fitted(seed: int, steps: int | None = None) -> tuple[DefectHead, Tensor]:
+    """A head that knows cell 3 of defective parts, and the good parts that it has learned from. steps: fewer than are
+    taken to learn."""
     good, bad = _good(40, seed), _bad(24, seed + 1)
     space = fit_spaces(lambda: iter(torch.split(good, 16)), pooled=True, ridge=0.01)
-    head = fit_head(lambda: iter(torch.split(good, 16)), 40, list(bad[:, 3:4]), space.distances, seed=seed)
+    with pytest.MonkeyPatch.context() as patch:
+        if steps is not None:
+            patch.setattr(defect_head, "_STEPS", steps)
+        head = fit_head(lambda: iter(torch.split(good, 16)), 40, list(bad[:, 3:4]), space.distances, seed=seed)
     return head, good
 
 
@@ -70,16 +76,21 @@ def test_a_defect_that_is_near_the_mean_is_found_once_it_is_known(seed: int) -> 
 @given(st.integers(0, 2**20))
 @settings(max_examples=5, deadline=None)
 def test_the_most_suspect_cells_of_good_parts_keep_their_distance_in_the_mean_of_logarithms(seed: int) -> None:
-    head, good = _fitted(seed)
+    head, good = _fitted(seed, steps=50)
     most = head.logits(good).argmax(dim=1, keepdim=True)
     factors = head.weighed(good, torch.ones(40, CELLS)).gather(1, most)
     assert abs(float(factors.log().mean())) < 1e-4
 
 
+@cache
+def _learned_once() -> DefectHead:
+    return _fitted(3)[0]
+
+
 @given(st.floats(1, 1e6), st.integers(0, 99))
-@settings(max_examples=10, deadline=None)
+@settings(deadline=None)
 def test_whatever_a_cell_is_like_its_factor_has_bounds(far: float, seed: int) -> None:
-    head, _ = _fitted(3)
+    head = _learned_once()
     x = torch.from_numpy(np.random.default_rng(seed).normal(size=(3, CELLS, K)) * far).float()
     factors = head.weighed(x, torch.ones(3, CELLS))
     assert float(factors.min()) >= math.exp(-4) * 0.999
@@ -100,11 +111,11 @@ def test_a_large_defect_counts_no_more_than_a_small_one() -> None:
 
 def test_the_same_seed_learns_the_same_and_disturbs_no_other_randomness() -> None:
     torch.manual_seed(5)
-    first, _ = _fitted(7)
+    first, _ = _fitted(7, steps=50)
     after = torch.rand(3)
     torch.manual_seed(5)
     assert torch.equal(torch.rand(3), after)
-    second, _ = _fitted(7)
+    second, _ = _fitted(7, steps=50)
     assert all(np.array_equal(first.to_arrays()[name], value) for name, value in second.to_arrays().items())
     again = DefectHead.from_arrays(first.to_arrays())
     x = _bad(4, 1)
@@ -113,7 +124,7 @@ def test_the_same_seed_learns_the_same_and_disturbs_no_other_randomness() -> Non
 
 @pytest.mark.parametrize("name", ["mean", "hidden_bias", "last", "usual"])
 def test_arrays_that_do_not_fit_together_are_refused(name: str) -> None:
-    arrays = _fitted(7)[0].to_arrays()
+    arrays = _learned_once().to_arrays()
     with pytest.raises(ValueError, match="do not fit together"):
         DefectHead.from_arrays(arrays | {name: np.zeros((2,), np.float32)})
     with pytest.raises(KeyError):

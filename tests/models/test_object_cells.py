@@ -150,9 +150,9 @@ def _data(folder: Path, *, flat: bool = False, held: str = "test") -> Dataset:
     """held: the split of those that are not learned from; `validation` decides, and nothing is fitted for each fold."""
     folder.mkdir()
     examples = []
-    for number in range(30):
-        name, split = f"{number}.png", "train" if number < 24 else held
-        bad = number >= 27
+    for number in range(22):
+        name, split = f"{number}.png", "train" if number < 16 else held
+        bad = number >= 19
         _picture(number, bad=bad, flat=flat).save(folder / name)
         label = "spot" if bad else "ok"
         examples.append(Example(name, ImageSource(str(folder / name)), split=split, label=label))

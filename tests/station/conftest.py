@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from starlette.testclient import TestClient
 
+from kenpin.station import running
 from kenpin.station.clock import now_us
 from kenpin.station.intake.decoding import Decoder
 from kenpin.station.running import Station
@@ -43,12 +45,38 @@ def settings(policy: Path) -> StationSettings:
     return StationSettings(products={"parts": product})
 
 
+class KeptDecoder(Decoder):
+    """Its processes begin with the first pictures, which most tests of pages do not have, and go to the next station:
+    to begin one takes longer than many a test."""
+
+    kept: ClassVar[list[Any]] = []
+
+    def __init__(self, processes: int = 2, seconds: float = 30.0, *, begun: bool = True) -> None:
+        super().__init__(processes, seconds, begun=False)
+        idle = [self._idle.get() for _ in range(processes)]
+        sound = [child for child in self.kept if child._process.poll() is None]
+        self.kept[:] = sound[processes:]
+        for child in [*idle, *sound[:processes]][-processes:]:
+            self._idle.put(child)
+
+    def close(self) -> None:
+        while not self._idle.empty():
+            if (child := self._idle.get()) is not None:
+                self.kept.append(child)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_decoders() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "Decoder", KeptDecoder)
+        yield
+    for child in KeptDecoder.kept:
+        child.end()
+
+
 @pytest.fixture
-def station(tmp_path: Path, settings: StationSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
-    """An open station. What opens its pictures begins with the first of them: most tests of pages have none."""
-    defaults = Decoder.__init__.__kwdefaults__
-    assert defaults == {"begun": True}
-    monkeypatch.setitem(defaults, "begun", False)
+def station(tmp_path: Path, settings: StationSettings) -> Iterator[Station]:
+    """An open station."""
     with Station(tmp_path / "station", settings, engine="torch") as opened:
         yield opened
 

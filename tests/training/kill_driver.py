@@ -19,10 +19,15 @@ from typing import Any
 
 from kenpin.errors import RunError
 from kenpin.files import partial_folder
+from kenpin.models import get_family
+from kenpin.models.contract import Task
 from kenpin.predictor import load_predictor
 from kenpin.training import job
 
-LOADED_LATE = ("datasets", "kornia.augmentation", "pandas", "sklearn.linear_model", "sklearn.model_selection")
+LOADED_LATE = (
+    "PIL.JpegImagePlugin", "datasets", "kornia.augmentation", "pandas", "pytorch_metric_learning.losses",
+    "pytorch_metric_learning.miners", "sklearn.linear_model", "sklearn.model_selection", "torch.profiler",
+)  # fmt: skip
 """What a training imports on its way; children of a process that has it need not."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -76,9 +81,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def load_late(family: str) -> None:
-    """Import what a training of this family would import on its way."""
-    for module in (*LOADED_LATE, f"kenpin.models.{family}"):
+    """Import what a training of this family would import on its way, to the network of its toy base."""
+    for module in LOADED_LATE:
         importlib.import_module(module)
+    chosen = get_family(family)
+    options = chosen.Options.from_mapping({"data": "-", "out": "-", "base": "toy", "tuning": "full"})
+    chosen.create(options, Task(("a", "b"), ("a",)))
 
 
 def die_at(point: str) -> None:

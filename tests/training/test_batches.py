@@ -29,11 +29,11 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def data(parts: Path) -> dict[str, Dataset]:
+def data(few_parts: Path) -> dict[str, Dataset]:
     """A little to learn from, by family."""
     boxes = joined(made_objects(9), made_objects(3, first=50, split="validation", empty=1))
     chats = chats_of(shapes(9, split="train"), shapes(3, first=50, split="validation"))
-    labels = load_dataset(parts)
+    labels = load_dataset(few_parts)
     return {"florence2": boxes, "paligemma": boxes, "vlm": chats, "classifier": labels, "embedder": labels}
 
 

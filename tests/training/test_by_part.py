@@ -34,7 +34,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return trained(parts, tmp_path_factory.mktemp("runs") / "run", where="pooled")
+    return trained(parts, tmp_path_factory.mktemp("runs") / "run", where="pooled", report=True)
 
 
 def test_a_run_says_that_it_judges_by_part_and_was_decided_by_parts(run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from kenpin.data.duplicates import NEAR_DISTANCE, perceptual_hashes
 from kenpin.errors import KenpinError
 from kenpin.export import export_package
 from kenpin.models.contract import Explained
+from kenpin.models.mahalanobis import defect_head
 from kenpin.models.mahalanobis.patch_inspector import TAUGHT
 from kenpin.predictor import load_predictor
 from kenpin.records import Detections, Example, ImageSource, Map
@@ -115,6 +117,14 @@ def test_pictures_like_a_known_defect_do_not_measure(learn: bool) -> None:
 
 
 # ---- runs
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_learning() -> Iterator[None]:
+    """A head of each fold learns: enough to tell these parts apart. What it learns in full has tests of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(defect_head, "_STEPS", 40)
+        yield
 
 
 @pytest.fixture(scope="module", params=["pooled", "positions", "neighbours", "apart", "tiles", "roi"])

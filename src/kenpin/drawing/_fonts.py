@@ -90,6 +90,7 @@ def _faces_for(characters: frozenset[int]) -> tuple[Face, ...]:
     return tuple(chosen) or (_BUILT_IN,)
 
 
+_OUTLINES = ("glyf", "CFF ", "CFF2")
 _BUILT_IN = Face(None, 0, frozenset(range(0x20, 0x7F)))
 
 
@@ -105,28 +106,53 @@ def is_invisible(letter: str) -> bool:
 
 def _faces() -> Iterator[Face]:
     for path in _font_files():
-        yield from _faces_in(path)
+        for index in _faces_in(path):
+            if face := _face(path, index):
+                yield face
     yield _BUILT_IN
 
 
 @cache
-def _faces_in(path: str) -> tuple[Face, ...]:
-    """The faces of a font file; none where it is damaged or has no outlines, as fonts of coloured emoji."""
+def _faces_in(path: str) -> tuple[int, ...]:
+    """Indices of the faces of a font file that differ in their characters; none where it is damaged or has no outlines,
+    as fonts of coloured emoji."""
     from fontTools.ttLib import TTCollection, TTFont, TTLibError
 
-    faces: dict[int, Face] = {}
+    of_tables: dict[int, int] = {}
     try:
         with open(path, "rb") as file:
-            is_collection = path.casefold().endswith("c")
-            fonts = TTCollection(file, lazy=True).fonts if is_collection else [TTFont(file, lazy=True)]
+            fonts = TTCollection(file, lazy=True).fonts if _is_collection(path) else [TTFont(file, lazy=True)]
+            size_bytes = file.seek(0, os.SEEK_END)
             for index, font in enumerate(fonts):
+                tables = font.reader.tables
+                is_whole = max(table.offset + table.length for table in tables.values()) <= size_bytes
                 # faces of a collection often share one table of characters, which takes long to read
-                offset = font.reader.tables["cmap"].offset
-                if offset not in faces and ("glyf" in font or "CFF " in font or "CFF2" in font):
-                    faces[offset] = Face(path, index, frozenset(font.getBestCmap() or ()))
+                if is_whole and not tables.keys().isdisjoint(_OUTLINES):
+                    of_tables.setdefault(tables["cmap"].offset, index)
     except (TTLibError, OSError, KeyError, AssertionError, ValueError, struct.error):
         return ()
-    return tuple(faces.values())
+    return tuple(of_tables.values())
+
+
+@cache
+def _face(path: str, index: int) -> Face | None:
+    """One face of a font file; None where its table of characters is damaged."""
+    from fontTools.ttLib import TTFont, TTLibError
+
+    try:
+        with (
+            open(path, "rb") as file,
+            TTFont(file, fontNumber=index if _is_collection(path) else -1, lazy=True) as font,
+        ):
+            # their names, which take longer to read than all else, tell nothing of characters
+            font.setGlyphOrder([*map(str, range(font["maxp"].numGlyphs))])
+            return Face(path, index, frozenset(font.getBestCmap() or ()))
+    except (TTLibError, OSError, KeyError, AssertionError, ValueError, struct.error):
+        return None
+
+
+def _is_collection(path: str) -> bool:
+    return path.casefold().endswith("c")
 
 
 @cache

@@ -90,20 +90,33 @@ def infer_together(
         keep_freed_memory()
     with torch.inference_mode():
         for inspector in inspectors:
-            frozen, key = frozen_of(inspector), feature_key(inspector)
+            key = feature_key(inspector)
             if inspector.extract is not None and key in shared:
                 batch = {"features": torch.from_numpy(shared[key]["features"])}
-            elif frozen is not None:
-                batch = {frozen.output: frozen.at_once(images)}
             else:
-                batch = inspector.encode([*map(as_rgb, images)])
-                if inspector.extract is not None:
-                    batch = {"features": inspector.extract(on_device(inspector, batch)).float().cpu()}
+                batch = _batch_at_once(inspector, images)
             if inspector.extract is not None:
                 shared[key] = {"features": batch["features"].numpy()}
             outputs = inspector.infer(on_device(inspector, batch))
             answers.append(as_arrays(outputs))
     return answers
+
+
+def features_at_once(inspector: Inspector, images: Sequence[Image]) -> Tensor:
+    """Features of a few pictures, mode RGB or L, by an inspector that has features; (n, numbers), on the CPU."""
+    inspector.module.eval()
+    with torch.inference_mode():
+        return _batch_at_once(inspector, images)["features"]
+
+
+def _batch_at_once(inspector: Inspector, images: Sequence[Image]) -> Batch:
+    """What `infer` takes of a few pictures that somebody waits for."""
+    if (frozen := frozen_of(inspector)) is not None:
+        return {frozen.output: frozen.at_once(images)}
+    batch = inspector.encode([*map(as_rgb, images)])
+    if inspector.extract is None:
+        return batch
+    return {"features": inspector.extract(on_device(inspector, batch)).float().cpu()}
 
 
 def compute_features(

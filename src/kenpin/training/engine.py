@@ -90,9 +90,9 @@ def train_by_gradients(
         at_end.enter_context(_told_where_a_device_is_full(inspector, options))
         for module in dict.fromkeys((inspector.module, ships)):
             at_end.enter_context(computing_in(precision, module, processes.device.type))
-        if options.recompute:
-            at_end.enter_context(recomputing(inspector.module))
         whole_batch = WholeBatch(inspector, processes)
+        if options.recompute:
+            at_end.enter_context(recomputing(inspector.module, whole_batch.drawing))
         at_end.enter_context(whole_batch.computing())
         several = processes.world_size > 1
         summed = sharded.summed if sharded is not None else exchanging(inspector) if several else None

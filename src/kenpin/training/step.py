@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Literal
 
@@ -63,9 +63,12 @@ def computing_in(precision: Precision, module: nn.Module, device_type: str | Non
 
 
 @contextmanager
-def recomputing(module: nn.Module) -> Iterator[None]:
+def recomputing(
+    module: nn.Module, drawing: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> Iterator[None]:
     """Meanwhile the layers of transformers keep only what they are given, and compute the rest again in the backward
-    pass. Raises OptionError where there are none."""
+    pass. drawing: what they are computed again in, for autograd leaves what their first pass was in. Raises
+    OptionError where there are none."""
     from transformers.modeling_layers import GradientCheckpointingLayer
 
     layers: list[nn.Module] = []
@@ -80,7 +83,7 @@ def recomputing(module: nn.Module) -> Iterator[None]:
             "out."
         )
     for layer in layers:
-        layer.forward = partial(_computed_again, layer, layer.forward)
+        layer.forward = partial(_computed_again, layer, layer.forward, drawing)
     try:
         yield
     finally:
@@ -88,9 +91,16 @@ def recomputing(module: nn.Module) -> Iterator[None]:
             del layer.__dict__["forward"]
 
 
-def _computed_again(layer: nn.Module, forward: Callable[..., Any], *given: Any, **named: Any) -> Any:
+def _computed_again(
+    layer: nn.Module,
+    forward: Callable[..., Any],
+    drawing: Callable[[], AbstractContextManager[object]],
+    *given: Any,
+    **named: Any,
+) -> Any:
     if layer.training and torch.is_grad_enabled():
-        return checkpoint(forward, *given, use_reentrant=False, **named)
+        again: dict[str, Any] = {"use_reentrant": False, "context_fn": lambda: (nullcontext(), drawing())}
+        return checkpoint(forward, *given, **again, **named)
     return forward(*given, **named)
 
 

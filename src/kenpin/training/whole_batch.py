@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -50,10 +50,14 @@ class WholeBatch:
             return
         self._share = share
         try:
-            with _DrawnForAll(share):
+            with self.drawing():
                 yield
         finally:
             self._share = None
+
+    def drawing(self) -> AbstractContextManager[object]:
+        """Meanwhile what is drawn at random is drawn for the batch of which a share is being computed."""
+        return nullcontext() if self._share is None else _DrawnForAll(self._share)
 
     def padded(self, batches: Sequence[Batch]) -> Sequence[Batch]:
         """The batches of a step, their answers as long as the longest that any process has: what is drawn at random has

@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from kenpin.data.dataset import Dataset
+from kenpin.data.images import read_image
 from kenpin.data.object_masks import LEAST, otsu_cut
 from kenpin.errors import UnitSpaceError
+from kenpin.models.contract import Inspector
+from kenpin.models.inference import feature_key, features_at_once
 from kenpin.models.mahalanobis.cell_spaces import SCALE_FLOOR
 from kenpin.models.mahalanobis.tensor_record import TensorRecord
-from kenpin.taguchi import PairMoments
+from kenpin.models.networks.recent_features import RECENT
+from kenpin.taguchi import Moments
 
 _BORDER_ALIKE = 0.8
 """Share of the cells along the border, over all good parts, that must be on one side of the cut, to be background."""
@@ -77,12 +82,12 @@ def fit_object_cells(pictures: Callable[[], Iterable[Tensor]], grid: tuple[int, 
     pictures: at each call yields the same batches, (n, cells, k) float32; grid: rows and columns of the cells. The part
     is on the side on which fewer cells of the border lie. Raises UnitSpaceError where two sides do not stand apart.
     """
-    total: PairMoments | None = None
+    total: Moments | None = None
     for some in pictures():
-        found = PairMoments.of_cells(some.reshape(-1, 1, some.shape[2]).double().numpy())
+        found = Moments.of(some.flatten(0, 1).numpy())
         total = found if total is None else total + found
     assert total is not None
-    mean, covariance = total.mean[0], total.scatter[0] / max(1, total.count - 1)
+    mean, covariance = total.mean, total.scatter / max(1, total.count - 1)
     scale = np.sqrt(covariance.diagonal())
     scale = np.maximum(scale, SCALE_FLOOR * np.sqrt(np.square(scale).mean()))
     if not np.isfinite(scale).all() or not scale.any():
@@ -119,6 +124,21 @@ def cells_of_parts(pictures: Callable[[], Iterable[Tensor]], object_cells: Objec
     for some in pictures():
         for x, inside in zip(some, object_cells.inside(some.cpu()) > 0, strict=True):
             yield x[inside.to(x.device)][None]
+
+
+def rolled_features(inspector: Inspector, pictures: Dataset, grid: tuple[int, int]) -> Tensor:
+    """Features of pictures `rolled_by_half`, (n, numbers), on the CPU, for which folds of a training ask again and
+    again. Raises ImageError."""
+    key, found = f"{feature_key(inspector)} rolled", []
+    for example in pictures:
+        contents = [pictures.content_of(example)]
+        features = RECENT.of(key, contents)
+        if features is None:
+            rolled = rolled_by_half(read_image(pictures.source_of(example)), grid)
+            features = [*features_at_once(inspector, [rolled])]
+            RECENT.keep(key, contents, torch.stack(features))
+        found += features
+    return torch.stack(found)
 
 
 def rolled_by_half(image: Image.Image, grid: tuple[int, int]) -> Image.Image:

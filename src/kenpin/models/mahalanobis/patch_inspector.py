@@ -19,7 +19,7 @@ from torch import Tensor
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.framed_set import framed_set
-from kenpin.data.images import displayed_size, read_image
+from kenpin.data.images import displayed_size
 from kenpin.data.lineage import Lineage
 from kenpin.data.targets import of_labels
 from kenpin.data.tiles_to_learn import tiles_to_learn
@@ -47,7 +47,7 @@ from kenpin.models.mahalanobis.object_cells import (
     ObjectCells,
     cells_of_parts,
     fit_object_cells,
-    rolled_by_half,
+    rolled_features,
     unseparated,
 )
 from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions, keeps_moments
@@ -309,11 +309,9 @@ class PatchSpaceInspector(CellDecoding):
 
     def _check_object(self, found: ObjectCells, good: Dataset) -> None:
         """Refuse a side of the component that stays where it is when pictures are rolled. Raises UnitSpaceError."""
-        images = [read_image(good.source_of(good[row])) for row in range(min(_ROLLED, len(good)))]
-        rolled = [rolled_by_half(image, self._grid) for image in images]
-        with torch.inference_mode():
-            before, after = (self._items(self.extract(self.encode(some)).cpu()) for some in (images, rolled))
-        if not found.moves_with(before, after):
+        some = good.select(range(min(_ROLLED, len(good))))
+        before, after = torch.stack([*compute_features(self, some)]), rolled_features(self, some, self._grid)
+        if not found.moves_with(self._items(before), self._items(after)):
             raise unseparated("its sides are the borders of the pictures and their middle")
 
     @property

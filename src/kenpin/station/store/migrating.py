@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def revisions() -> list[str]:
     return [one.revision for one in reversed([*_scripts().walk_revisions()]) if isinstance(one, Revision)]
 
 
+@cache
 def _scripts() -> ScriptDirectory:
     folder = Path(__file__).with_name("migrations")
     return ScriptDirectory(str(folder), version_locations=[str(folder)])
