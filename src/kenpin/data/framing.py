@@ -152,6 +152,15 @@ class Framing:
             Image.fromarray(roi.astype(np.uint8) * 255).save(folder / ROI)
 
 
+def kept_view(folder: Path, align: object, roi: str | None, roi_default: str | None) -> dict[str, str]:
+    """The options of a view that name files, by their names, with what `Framing.write` left of these in a run's or a
+    package's folder: the files that they named at first may be gone, or others. Folders of masks are not kept."""
+    found = {} if align is None else {"align": str(folder / REFERENCE)}
+    if is_by_picture(roi):
+        return found if roi_default in (None, WHOLE) else {**found, "roi_default": str(folder / ROI)}
+    return found if roi is None else {**found, "roi": str(folder / ROI)}
+
+
 def read_framing(
     align: str | Path | None,
     roi: str | Path | None,
