@@ -170,11 +170,6 @@ class RunningSources:
         """What each is doing."""
         return tuple(source.state for source in self._by_name.values())
 
-    @property
-    def standing_still(self) -> tuple[str, ...]:
-        """Names of the sources that cannot be read now."""
-        return tuple(state.name for state in self.states if state.standing == "away")
-
     def of(self, name: str) -> RunningSource:
         """The source of this name. Raises OptionError."""
         if name not in self._by_name:
