@@ -225,7 +225,7 @@ def test_a_refused_training_leaves_nothing_behind(kenpin: Run) -> None:
         write_picture(Path("data/ok") / f"{number}.png", number)
     status, _, err = kenpin("train", "mahalanobis", "--data", "data", "--out", "run", "--base", "toy")
     assert status == 2
-    assert "data/ok: 2 good parts; 12 are needed to learn from: add 10." in err
+    assert "data/ok: 2 good parts; 12 are needed to learn from: add 10, or take --where pooled or neighbours, " in err
     assert [path.name for path in Path().iterdir()] == ["data"]
     assert "give the folder of a finished run" in kenpin("predict", "run", "a.png")[2]
 
