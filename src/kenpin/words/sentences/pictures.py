@@ -66,7 +66,7 @@ SENTENCES = (
     "it may not be read",
     "Allow it to be read, with chmod for example",
     "there is no such file",
-    "Put the picture there, or correct its path in the annotations",
+    "Put the picture there, or correct its path",
     "this is not a file",
     "Name a picture file",
     "the picture has 0 bytes",
