@@ -67,6 +67,11 @@ def run(kenpin: Run, trained_run: Path) -> Path:
         (["split", "{parts}", "out", "--seed", "-1"], "`--seed` is -1; give a number from 0"),
         (["split", "{parts}", "out", "--to", "coco"], "carries none of its annotations"),
         (["train", "mahalanobis", "--epochs", "3"], "unknown option --epochs; "),
+        (
+            ["export", "run", "--out", "x"],
+            "unknown option --out; OUT is given without an option's name: see `kenpin exp",
+        ),
+        (["split", "d", "--dta", "d"], "unknown option --dta; DATA is given without an option's name"),
         (["train", "classifier", "--data", "d", "more"], "unexpected argument `more`; leave it out"),
         (["train", "classifier", "more"], "given by name: `kenpin train classifier --data more --out RUN`"),
         (["train", "parts"], "`parts` is no family; name one, as in `kenpin train FAMILY --data parts --out RUN`"),
