@@ -187,8 +187,8 @@ def _scale_of(predictor: Predictor, model: str, options: PredictOptions) -> PxPe
     typed = typed_scale(options.px_per_mm)
     if typed is not None and (options.json is None or options.cluster is not None or options.beside_truth):
         raise OptionError(
-            "option `--px-per-mm` measures the regions that --json FILE holds; give it, and neither --cluster nor "
-            "--beside-truth."
+            "option `--px-per-mm` measures the regions that --json FILE holds; give that option too, and neither "
+            "--cluster nor --beside-truth."
         )
     if typed is not None and not (predictor.localises or predictor.target.locates):
         raise OptionError(f"option `--px-per-mm`: {model} finds no regions that would be measured; leave it out.")
