@@ -249,12 +249,15 @@ class Judges:
         self.closer_look.rehearse(part)
 
     def _for_rehearsal(self) -> Image.Image:
-        """Noise; where runs align pictures, the first one's reference, which lies over itself."""
+        """Noise, as large as the first mask where runs look at a region; where they align pictures, the first one's
+        reference, which lies over itself."""
         for run in self._runs.values():
             framing = framing_of(run.predictor.model)
             if framing is not None and framing.alignment is not None:
                 return Image.fromarray(framing.alignment.reference).convert("RGB")
-        return Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
+        rois = (framing.roi for run in self._runs.values() if (framing := framing_of(run.predictor.model)) is not None)
+        rows, columns = next((roi.shape for roi in rois if roi is not None), (96, 128))
+        return Image.fromarray(np.random.default_rng(0).integers(0, 256, (rows, columns, 3), np.uint8))
 
 
 def _by_what_is_known(pictures: Sequence[Opened]) -> list[list[int]]:
