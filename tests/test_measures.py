@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kenpin.cli import _show
 from kenpin.evaluation.comparison import compare
@@ -171,6 +173,12 @@ def test_selections_name_rows_and_lines_have_short_names() -> None:
 def test_a_number_is_shown_in_its_unit(name: str, shown: str, changed: str) -> None:
     assert words.value(name, 0.25) == shown
     assert words.change(name, Measure(0.25)) == changed
+
+
+@given(st.floats(0.0, 1.0), st.sampled_from([name for name in MEASURES if kind_of(name).unit is Unit.BOUND]))
+def test_a_bound_is_nowhere_shown_below_itself(bound: float, name: str) -> None:
+    shares = [float(_show._measured(name, Measure(bound))), float(words.value(name, bound)[:-2]) / 100]
+    assert all(bound - 1e-9 <= share < bound + 0.001 + 1e-9 for share in shares)
 
 
 def test_the_worst_is_so_by_the_direction() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kenpin.errors import OutputError
-from kenpin.unnamed_file import write_once
+from kenpin.unnamed_file import take_once, write_once
 
 
 @pytest.fixture(params=["none", errno.EOPNOTSUPP, errno.EISDIR, "link"])
@@ -44,6 +44,30 @@ def test_it_is_written_once_and_leaves_nothing_else(tmp_path: Path, system: Any,
     assert (tmp_path / "a").read_bytes() == data
     assert [*tmp_path.iterdir()] == [tmp_path / "a"]
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_file_is_taken_without_being_read(
+    tmp_path: Path, system: Any, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    data, read = os.urandom(70_000), list[Path]()
+    came, target = tmp_path / "came", tmp_path / "a"
+    came.write_bytes(data)
+    if there:
+        target.write_bytes(data)
+    reads = Path.read_bytes
+
+    def noted(path: Path) -> bytes:
+        read.append(path)
+        return reads(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    take_once(target, came)
+    assert read == ([came] if system == "link" else []), "only where the disk has no links"
+    came.unlink()
+    assert reads(target) == data
+    assert [*tmp_path.iterdir()] == [target]
+    assert target.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
 @pytest.mark.parametrize("step", ["write", "fsync"])

@@ -64,6 +64,7 @@ class Predictor:
         target: Target = Target.LABEL,
         undecided: str | None = None,
         origin: str | None = None,
+        px_per_mm: PxPerMm | None = None,
     ) -> None:
         self.model = model
         """What judges: an inspector with its network, or a package."""
@@ -78,7 +79,7 @@ class Predictor:
         parts = None if record is None else record.parts
         self.views = None if parts is None else from_json(PartViews, parts, f"{RECORD}: parts")
         """The views by which it judges parts; None where it judges each picture by itself."""
-        self.px_per_mm: PxPerMm | None = None
+        self.px_per_mm = px_per_mm
         """Pixels a millimetre that the run or package keeps, across and down; None where none were given."""
         self.undecided = undecided
         """A sentence on why it gives no verdicts, where it is not the run as it ships."""
@@ -109,9 +110,9 @@ class Predictor:
         if not isinstance(self.model, Promptable):
             raise OptionError("option `prompt`: this run's model reads no words; take a run of a language model.")
         asked = self.model.prompted(prompt, max_new_tokens)
-        predictor = Predictor(asked, None, self.record, self.lineage, self.target, self.undecided, self.origin)
-        predictor.px_per_mm = self.px_per_mm
-        return predictor
+        return Predictor(
+            asked, None, self.record, self.lineage, self.target, self.undecided, self.origin, self.px_per_mm
+        )
 
     @overload  # a path is that of a picture
     def predict(self, pictures: Picture, /) -> Prediction: ...  # type: ignore[overload-overlap]
@@ -316,12 +317,7 @@ def load_predictor(
 
     inspector, record = restore_run(folder, engine)
     inspector.module.to(best_device(device)).eval()
-    where = f"{folder / RECORD}: threshold"
-    threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    target = get_family(record.family).target
-    predictor = Predictor(inspector, threshold, record, read_lineage(folder), target, origin=origin_of(folder))
-    predictor.px_per_mm = scale_kept(folder, record.options)
-    return predictor
+    return _judging(folder, inspector, record, get_family(record.family).target)
 
 
 def load(
@@ -347,15 +343,15 @@ def _of_package(folder: Path, device: str | None, checkpoint: str | int | Path |
     if checkpoint is not None:
         raise OptionError(f"option `checkpoint`: {folder} is a package, which has none; take the run it was made from.")
     package = open_package(folder, device, engine)
-    predictor = _judging(folder, package.judge, package.run, package.target)
-    predictor.px_per_mm = scale_kept(folder / RUN, package.run.options)
-    return predictor
+    return _judging(folder, package.judge, package.run, package.target, folder / RUN)
 
 
-def _judging(folder: Path, model: Judge, record: RunRecord, target: Target) -> Predictor:
+def _judging(folder: Path, model: Judge, record: RunRecord, target: Target, scale_in: Path | None = None) -> Predictor:
+    """scale_in: folder that keeps the scale, where it is not the run's own."""
     where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(model, threshold, record, read_lineage(folder), target, origin=origin_of(folder))
+    scale = scale_kept(scale_in or folder, record.options)
+    return Predictor(model, threshold, record, read_lineage(folder), target, origin=origin_of(folder), px_per_mm=scale)
 
 
 def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predictor:
@@ -363,16 +359,15 @@ def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predicto
 
     inspector, record = restore_checkpoint(run, wanted, engine)
     inspector.module.to(device).eval()
-    predictor = Predictor(
+    return Predictor(
         inspector,
         record=record,
         lineage=read_lineage(run if run.is_dir() else partial_folder(run)),
         target=get_family(record.family).target,
         undecided=f"{checkpoint_of(run, wanted)}: threshold and calibration of a run belong to its final "
         "weights, so no picture passes or fails by a checkpoint.",
+        px_per_mm=scale_kept(run, record.options),
     )
-    predictor.px_per_mm = scale_kept(run, record.options)
-    return predictor
 
 
 def best_device(wanted: str | None) -> Any:

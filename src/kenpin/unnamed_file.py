@@ -24,6 +24,29 @@ def write_once(target: Path, data: bytes) -> None:
                 path.write_bytes(data)
 
 
+def take_once(target: Path, source: Path) -> None:
+    """Give a complete file a further name, which tells its content; when this returns it is on disk.
+
+    One that another writer wrote meanwhile stays. Raises OutputError.
+    """
+    with cannot_write(target):
+        try:
+            with source.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.link(source, target)
+        except FileExistsError:
+            return
+        except OSError:  # another disk, or one without links
+            write_once(target, source.read_bytes())
+            return
+        if hasattr(os, "O_DIRECTORY"):
+            folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
 def _written_without_name(target: Path, data: bytes) -> bool:
     """Whether this system can; else nothing was written. Raises OSError."""
     if not hasattr(os, "O_TMPFILE"):

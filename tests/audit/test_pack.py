@@ -22,6 +22,7 @@ from kenpin.audit.figures import clock
 from kenpin.errors import OptionError, OutputExistsError, RunError
 from kenpin.export import export_package
 from kenpin.inspection.policy import read_policy
+from kenpin.report.findings import Findings, findings_to_json
 from kenpin.station.folder import StationFolder
 from kenpin.station.trail import Trail
 from kenpin.station.versions.installing import install_version
@@ -307,6 +308,8 @@ def test_a_policy_of_several_runs_has_a_section_of_each(toy_run: ToyRun, tmp_pat
 
 def test_what_cannot_be_audited_is_refused_in_a_sentence(kenpin: Run, toy_run: ToyRun, tmp_path: Path) -> None:
     run = toy_run("classifier", tmp_path / "run")
+    other = findings_to_json(Findings("threshold", "rows.csv", ("Threshold 1.",)))
+    (tmp_path / "judge.json").write_text(json.dumps(other), "utf-8")
     for words_, said in (
         (("absent", "--out", "p.zip"), "no such run, package or policy"),
         ((run, "--out", "p.txt"), ".html or .zip"),
@@ -315,6 +318,7 @@ def test_what_cannot_be_audited_is_refused_in_a_sentence(kenpin: Run, toy_run: T
         ((run, "--out", "p.zip", "--records", tmp_path), "holds no records"),
         ((run, "--out", "p.zip", "--criteria", "absent.yaml"), "no such file"),
         ((run, "--out", "p.zip", "--with", run / "run.json"), "holds no findings"),
+        ((run, "--out", "p.zip", "--with", tmp_path / "judge.json"), "holds findings of the kind threshold"),
         ((run, "--out", "p.zip", "--password-file", "x"), "--sign"),
         ((run, "--out", "p.zip", "--sign", "absent.key"), "no such file"),
     ):

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from kenpin.data.alignment import Affine, Alignment, NotAlignedError, inverse
 from kenpin.data.dataset import Dataset
 from kenpin.data.framed_set import framed_set
-from kenpin.data.framing import REFERENCE, ROI, Framed, Framing, read_framing
+from kenpin.data.framing import REFERENCE, ROI, Framed, Framing, OtherProportionsError, read_framing
 from kenpin.data.images import png_of, read_image
 from kenpin.data.object_masks import object_mask, otsu_cut
 from kenpin.errors import ImageError, OptionError
@@ -43,6 +43,29 @@ def _where(angle_degrees: float, right: float, down: float) -> Affine:
     cos, sin = np.cos(np.radians(angle_degrees)), np.sin(np.radians(angle_degrees))
     turn, middle = np.array([[cos, -sin], [sin, cos]]), np.array(SIZE) / 2
     return np.column_stack([turn, middle - turn @ middle + (right, down)])
+
+
+@given(
+    st.integers(20, 300), st.integers(20, 300), st.floats(0.3, 4), st.booleans(), st.sampled_from([-1, 0, 1]),
+    st.floats(1.15, 3),
+)  # fmt: skip
+def test_a_region_is_laid_over_pictures_of_its_proportions_alone(
+    width: int, height: int, times: float, is_floored: bool, beside: int, other: float
+) -> None:
+    """Of whole pixels on both sides, however they were rounded."""
+    framing = Framing(roi=np.ones((height, width), bool))
+
+    def scaled(side: float) -> int:
+        return max(1, int(side) if is_floored else round(side))
+
+    like = scaled(width * times), scaled(height * times)
+    framing.of(Image.new("L", like))
+    framing.of(Image.new("L", (width + beside, height)))
+    for size_wh in ((scaled(width * other) + 2, height), (width, scaled(height * other) + 2)):
+        with pytest.raises(
+            OtherProportionsError, match=f"it has {size_wh[0]} × {size_wh[1]} pixels.*{width} × {height}"
+        ):
+            framing.of(Image.new("L", size_wh))
 
 
 def _moved(image: Image.Image, where: Affine) -> Image.Image:

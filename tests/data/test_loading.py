@@ -219,9 +219,16 @@ def test_what_would_lose_every_annotation_is_refused_whatever_is_allowed(
 ) -> None:
     with pytest.raises(
         DatasetError, match=rf"{format} carries none of its annotations \(labels of whole pictures\)\. Choose"
-    ):
+    ) as refused:
         write_dataset(data, tmp_path / "out", format, allow_loss=True)
     assert not (tmp_path / "out").exists()
+    named = str(refused.value).rpartition("another format (")[2].removesuffix(").").split(", ")
+    for other in ("csv", "folders", "huggingface"):  # others ask for splits, or for grey pictures, and say so
+        assert other in named
+        write_dataset(data, tmp_path / other, other, allow_loss=True)
+        assert sorted(one.label or "" for one in load_dataset(tmp_path / other)) == sorted(
+            one.label or "" for one in data
+        )
 
 
 def test_what_no_line_or_folder_can_say_is_refused(tmp_path: Path) -> None:

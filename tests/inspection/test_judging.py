@@ -17,11 +17,13 @@ from kenpin.export import export_package
 from kenpin.inspection import closer_look, judging
 from kenpin.inspection.judging import Judges
 from kenpin.inspection.pictures import Opened, open_picture, sighting_of
-from kenpin.inspection.policy import Policy
+from kenpin.inspection.policy import DescribeOptions, Policy
+from kenpin.inspection.runs import JudgedPart
 from kenpin.models.inference import infer_together
-from kenpin.models.passing import outputs_together
+from kenpin.models.mahalanobis.cell_shares import CellShares
+from kenpin.models.passing import decode, outputs_together
 from kenpin.predictor import Predictor, load_predictor
-from kenpin.records import ImageSource, Prediction
+from kenpin.records import ImageSource, Prediction, Verdict
 from tests.pictures import write_parts
 from tests.toy_runs import ToyRun, trained
 
@@ -68,7 +70,7 @@ def test_together_they_say_what_each_says_alone(
     together = infer_together([one.inspector for one in predictors.values()], images)
     for (name, predictor), raw in zip(predictors.items(), together, strict=True):
         alone = list(predictor.predict(some))
-        for ours, theirs in zip(predictor.inspector.decode(raw, examples), alone, strict=True):
+        for ours, theirs in zip(decode(predictor.inspector, raw, examples), alone, strict=True):
             assert (ours.id, ours.label) == (theirs.id, theirs.label)
             assert np.allclose(_numbers(ours), _numbers(theirs), rtol=0, atol=1e-6), name
 
@@ -206,3 +208,33 @@ def test_no_gradient_is_left_on(runs: Path, parts: Path) -> None:
 
 def _opened(path: Path) -> Opened:
     return open_picture(sighting_of(path.name, str(path), path.stat()))
+
+
+@pytest.mark.parametrize("describes", [False, True])
+@pytest.mark.parametrize("fails_from", [0.0, 1e9])
+def test_what_a_distance_is_made_up_of_is_looked_for_where_somebody_is_told(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_from: float, describes: bool
+) -> None:
+    pictures = sorted((runs / "few" / "ok").glob("*.png"))[:5]
+    wanted = {Path(one.id).name: one.contributions for one in load_predictor(runs / "places").predict_files(pictures)}
+    assert all(wanted.values()), "who asks for predictions gets them"
+    judges = Judges(Policy.from_mapping({"runs": {"places": {"run": str(runs / "places"), "fail_from": fails_from}}}))
+    if describes:
+        asked = DescribeOptions.model_construct(run=runs, when=(Verdict.PASS, Verdict.FAIL))
+        monkeypatch.setattr(judges, "_policy", judges._policy.model_copy(update={"describe": asked}))
+    looked, of = list[float](), CellShares.of
+
+    def noted(shares: CellShares, seen: Any, score: float) -> Any:
+        looked.append(score)
+        return of(shares, seen, score)
+
+    monkeypatch.setattr(CellShares, "of", noted)
+    parts = [part for part in judges.judged([_opened(picture) for picture in pictures]) if isinstance(part, JudgedPart)]
+    told = fails_from == 0 or describes
+    assert [part.verdict for part in parts] == [Verdict.FAIL if fails_from == 0 else Verdict.PASS] * len(pictures)
+    assert len(looked) == (len(pictures) if told else 0)
+    for part in parts:
+        found = part.outputs["places"].prediction.contributions
+        assert found == (wanted[part.opened.seen.id] if told else None)
+        if fails_from == 0:
+            assert next(iter(wanted[part.opened.seen.id] or ())) in " ".join(part.reasons)

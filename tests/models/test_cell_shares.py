@@ -184,6 +184,7 @@ def test_a_score_without_a_distance_has_no_shares() -> None:
     decoding._shares = shares
     outputs = {"map": np.full((1, 2, 2), score, np.float32), "cells": usual[None]}
     (one,) = decoding.decode(outputs, [Example("a", ImageSource())])
+    one = decoding.with_shares(one, outputs, 0)
     assert (one.contributions, one.layer_contributions) == (None, None)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kenpin.station.clock import SECOND_US
 from kenpin.station.intake.product_line import LineState
@@ -14,7 +17,7 @@ from kenpin.station.running import NotLoaded
 from kenpin.station.sinks.delivery import SinkState
 from kenpin.station.sources.handing import HandingState
 from kenpin.station.sources.running import SourceState
-from kenpin.station.standstills import Cause, Standstill, found
+from kenpin.station.standstills import Cause, Standstill, found, hindered
 from kenpin.words import LANGUAGES, Texts
 
 NOW = 1_000_000 * SECOND_US
@@ -71,6 +74,30 @@ def test_each_cause_is_told(given: dict[str, Any], cause: Cause) -> None:
     ((told, name),) = _found(**given)
     assert told is cause
     assert name == ("door" if given.get("sources") else "plc" if given.get("sinks") else "a")
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["starting", "up", "away", "finished", "waits"]), st.booleans()), max_size=4),
+    st.lists(
+        st.tuples(st.sampled_from(["starting", "up", "away", "refuses"]), st.sampled_from([0, 3, 1_000]), st.booleans(),
+                  st.integers(0, 2)),
+        max_size=4,
+    ),
+)  # fmt: skip
+def test_the_menu_counts_each_source_and_sink_of_which_the_page_tells(
+    sources: list[tuple[str, bool]], sinks: list[tuple[str, int, bool, int]]
+) -> None:
+    ins = [
+        replace(_source(standing, last_us=NOW - (60 if is_stuck else 1) * SECOND_US), name=f"source {number}")
+        for number, (standing, is_stuck) in enumerate(sources)
+    ]
+    outs = [
+        replace(_sink(standing, waiting, aside, NOW - (90 if is_late else 1) * SECOND_US), name=f"sink {number}")
+        for number, (standing, waiting, is_late, aside) in enumerate(sinks)
+    ]
+    told = {name for _, name in _found(sources=ins, sinks=outs) if name != "a"}
+    assert hindered(ins, outs, NOW) == len(told)
 
 
 def test_the_gravest_comes_first_and_a_silence_is_not_told_beside_its_cause() -> None:

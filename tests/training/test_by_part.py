@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from kenpin import evaluate
+from kenpin.cli import _judged
+from kenpin.cli._telling import closing_lines
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.errors import KenpinError, OptionError
@@ -16,6 +18,7 @@ from kenpin.evaluation.parts import pictures_of
 from kenpin.export import export_package
 from kenpin.export.quantised import export_int8
 from kenpin.finished_run import Run
+from kenpin.models import get_family
 from kenpin.models.package import folder_of_report
 from kenpin.predictor import load_predictor
 from kenpin.quality.part_verdicts import SeenView, judge_part
@@ -45,6 +48,13 @@ def test_a_run_says_that_it_judges_by_part_and_was_decided_by_parts(run: Run) ->
     judged = run.evaluation.judged
     assert len(judged) == 24
     assert all(len(part.views) == 2 for part in judged)
+    options = get_family("mahalanobis").Options.from_mapping(run.record.options)
+    told = "\n".join([*closing_lines(run, options), _judged.findings(run.evaluation)])
+    assert "On 24 training parts, each judged by a fit without it:" in told
+    assert "24 training picture" not in told
+    assert any(
+        sentence in told for sentence in ("No mistake on 24 parts.", "part        mistake", "part       mistake")
+    )
     assert sum(bool(part.defective) for part in judged) == 8
     for part in judged:
         assert part.prediction.defect_score == part.views[0].score == max(view.score or 0.0 for view in part.views)

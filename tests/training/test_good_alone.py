@@ -193,7 +193,8 @@ def test_small_folders_train(tmp_path: Path, count: int) -> None:
 @pytest.mark.parametrize(("where", "fewest"), [("none", 12), ("positions", 12), ("pooled", 2), ("neighbours", 2)])
 def test_fewer_than_can_be_learned_from_are_refused_with_the_number(tmp_path: Path, where: str, fewest: int) -> None:
     data = flat(tmp_path / "parts" / "ok", fewest - 1)
-    sentence = rf"{data}: {counted(fewest - 1, 'good part')}; {fewest} are needed to learn from: add 1\."
+    sentence = rf"{data}: {counted(fewest - 1, 'good part')}; {fewest} are needed to learn from: add 1"
+    sentence += r", or take --where pooled or neighbours, for which 2 are enough\." if fewest > 2 else r"\."
     how: dict[str, Any] = {"out": tmp_path / "run", "base": "toy", "where": where, "report": False}
     with pytest.raises(DatasetError, match=sentence):
         train("mahalanobis", data=str(data.parent), **how)

@@ -26,7 +26,7 @@ from kenpin.audit.manifest import Files, Manifest, manifest_bytes
 from kenpin.audit.proofs import proofs
 from kenpin.audit.requirements import Requirement, requirements
 from kenpin.audit.signing import SecretKey
-from kenpin.audit.studies import Study, drift_section, gage_section
+from kenpin.audit.studies import DRIFT, GAGE, Study, drift_section, gage_section
 from kenpin.audit.subjects import AuditedRun, AuditSubject, files_of, read_subject
 from kenpin.errors import OptionError, RunError
 from kenpin.files import check_writable, new_file
@@ -136,6 +136,11 @@ def collect(path: Path, beside: Beside, *, key: SecretKey | None, texts: Texts) 
     given = None if beside.criteria is None else _given(beside.criteria)
     studies, kept = [], dict[str, bytes]()
     for number, (file, findings) in enumerate(zip(beside.studies, read_findings(beside.studies), strict=True), start=1):
+        if findings.kind not in (GAGE, DRIFT):
+            raise OptionError(
+                f"option `--with`: {file} holds findings of the kind {findings.kind}, of which a pack tells nothing; "
+                "give what gage or drift wrote, and others to `kenpin report`."
+            )
         values = findings_to_json(findings)
         document = Document(f"studies/{number}-{_plain(file.name)}", values)
         studies.append(Study(findings, document))

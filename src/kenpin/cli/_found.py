@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import _show
-from kenpin.cli._groups import OUTPUT
+from kenpin.cli._groups import DATA, OUTPUT
 from kenpin.cli.data import Overwrite
 
 if TYPE_CHECKING:
     from kenpin.report.findings import Findings
+
+
+def given_findings(of: str) -> Parameter:
+    """The option `--with`. of: the commands whose findings are taken."""
+    return Parameter(
+        group=DATA,
+        name="--with",
+        negative=(),
+        consume_multiple=True,
+        show_default=False,
+        help=f"Findings to add: files that {of} wrote with --json.",
+    )
 
 
 @Parameter(name="*")

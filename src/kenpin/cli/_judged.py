@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from kenpin.evaluation.mistakes import Mistake, worst_first
+from kenpin.evaluation.mistakes import Mistake, unit_of, worst_first
 from kenpin.plural import counted
 from kenpin.records import Evaluation, JudgedExample
 from kenpin.report import words
@@ -50,14 +50,14 @@ def confusion(evaluation: Evaluation) -> str:
 
 
 def mistakes(evaluation: Evaluation) -> str:
-    """How many there are of each kind, and the worst of them, one line a picture."""
+    """How many there are of each kind, and the worst of them, one line each."""
     found = worst_first(evaluation.judged)
     if not found:
-        return f"No mistake on {counted(len(evaluation.judged), 'picture')}." if evaluation.judged else ""
+        return f"No mistake on {counted(len(evaluation.judged), unit_of(evaluation))}." if evaluation.judged else ""
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(str(kind) for kind, _ in found).items())
     head = f"Mistakes: {kinds}" + (f"; the worst {_MISTAKES}:" if len(found) > _MISTAKES else ":")
     rows = tuple(_row(kind, part) for kind, part in found[:_MISTAKES])
-    return as_text(Table(head, ("picture", "mistake", "truth", "prediction", "score"), rows))
+    return as_text(Table(head, (unit_of(evaluation), "mistake", "truth", "prediction", "score"), rows))
 
 
 def _row(kind: Mistake, part: JudgedExample) -> tuple[str, ...]:

@@ -68,6 +68,8 @@ def _train(data: str, family: str = "FAMILY") -> str:
 
 def _unknown_option(word: str, known: Iterable[str], error: cyclopts.CycloptsError) -> str:
     near = nearest_name(word, known)
+    if near and not near.startswith("-"):
+        return f"unknown option {word}; {near} is given without an option's name: see {_help(error)}."
     return f"unknown option {word}; " + (f"did you mean {near}?" if near else f"see {_help(error)}.")
 
 

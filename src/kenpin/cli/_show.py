@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import sys
 import time
@@ -156,8 +157,12 @@ def _measured(name: str, measure: Measure) -> str:
     from kenpin.evaluation.kinds import Unit
     from kenpin.evaluation.measures import kind_of
 
-    is_count = kind_of(name).unit is Unit.COUNT
-    return f"{measure.value:.0f}" if is_count and measure.value is not None else number(measure)
+    if measure.value is not None:
+        if (unit := kind_of(name).unit) is Unit.COUNT:
+            return f"{measure.value:.0f}"
+        if unit is Unit.BOUND:  # never rounded down: what is promised must hold
+            return f"{math.ceil(measure.value * 1000 - 1e-9) / 1000:.3f}"
+    return number(measure)
 
 
 def _box_classes(evaluation: Evaluation) -> list[str]:

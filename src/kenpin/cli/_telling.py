@@ -13,6 +13,7 @@ from kenpin.cli import _show
 from kenpin.config import TrainOptions
 from kenpin.data.loading import how_to_read
 from kenpin.evaluation.measures import FOLLOWED, kind_of
+from kenpin.evaluation.mistakes import unit_of
 from kenpin.files import read_json
 from kenpin.plural import counted
 from kenpin.records import Evaluation
@@ -120,8 +121,8 @@ def closing_lines(run: Path, options: TrainOptions) -> list[str]:
 def _measured_on(evaluation: Evaluation) -> str:
     count = len(evaluation.judged)
     if evaluation.split == "cross-validation":
-        return f"{counted(count, 'training picture')}, each judged by a fit without it"
-    return counted(count, f"{evaluation.split} picture")
+        return f"{counted(count, f'training {unit_of(evaluation)}')}, each judged by a fit without it"
+    return counted(count, f"{evaluation.split} {unit_of(evaluation)}")
 
 
 def next_commands(run: Path, options: TrainOptions, evaluation: Evaluation) -> list[str]:

@@ -14,6 +14,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
+from kenpin.cli._found import given_findings
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli.data import Overwrite, PageLanguage
 from kenpin.plural import counted
@@ -49,17 +50,7 @@ class PackOptions:
             help="YAML file of acceptance criteria, for a run that holds none; they count as set after its test.",
         ),
     ] = None
-    findings: Annotated[
-        tuple[Path, ...],
-        Parameter(
-            group=DATA,
-            name="--with",
-            negative=(),
-            consume_multiple=True,
-            show_default=False,
-            help="Studies to add: files that gage or drift wrote with --json.",
-        ),
-    ] = ()
+    findings: Annotated[tuple[Path, ...], given_findings("gage or drift")] = ()
     station: Annotated[
         Path | None,
         Parameter(

@@ -69,6 +69,7 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     from kenpin.cli import _judged
     from kenpin.data.mistaken import refuse_exchanged
     from kenpin.errors import OptionError
+    from kenpin.evaluation.mistakes import unit_of
     from kenpin.evaluation.parts import pictures_of
     from kenpin.files import check_writable, write_json
     from kenpin.finished_run import evaluate_run
@@ -105,8 +106,7 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
         tell_parts_by(predictor, options.by, run)
         tell_regions(predictor, options.roi, on_cluster=cluster is not None)
         evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
-    unit = "picture" if predictor.views is None else "part"
-    measured_on = f"{counted(len(evaluation.judged), unit)}, split {evaluation.split}"
+    measured_on = f"{counted(len(evaluation.judged), unit_of(evaluation))}, split {evaluation.split}"
     for sentence in (*headline(evaluation), "", measured_on):
         _show.row(sentence)
     _show.lines(_show.measures(evaluation))

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._cluster import ClusterOptions
+from kenpin.cli._found import given_findings
 from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, RUN
 from kenpin.cli._parts import By, in_parts, tell_parts_by
 from kenpin.cli._predicted import cells, decision, predicted, seen_of
@@ -186,8 +187,8 @@ def _scale_of(predictor: Predictor, model: str, options: PredictOptions) -> PxPe
     typed = typed_scale(options.px_per_mm)
     if typed is not None and (options.json is None or options.cluster is not None or options.beside_truth):
         raise OptionError(
-            "option `--px-per-mm` measures the regions that --json FILE holds; give it, and neither --cluster nor "
-            "--beside-truth."
+            "option `--px-per-mm` measures the regions that --json FILE holds; give that option too, and neither "
+            "--cluster nor --beside-truth."
         )
     if typed is not None and not (predictor.localises or predictor.target.locates):
         raise OptionError(f"option `--px-per-mm`: {model} finds no regions that would be measured; leave it out.")
@@ -249,17 +250,7 @@ def report(
     against: Annotated[
         Path | None, Parameter(group=DATA, help="Earlier run to compare with; regressions are shown first.")
     ] = None,
-    findings: Annotated[
-        tuple[Path, ...],
-        Parameter(
-            group=DATA,
-            name="--with",
-            negative=(),
-            consume_multiple=True,
-            show_default=False,
-            help="Findings to add: files that judge, gage or drift wrote with --json.",
-        ),
-    ] = (),
+    findings: Annotated[tuple[Path, ...], given_findings("judge, compare, gage or drift")] = (),
     umap: Annotated[
         bool, Parameter(group=OUTPUT, negative=(), help="Draw the embeddings by UMAP too (extra `umap`).")
     ] = False,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from kenpin.cluster.pieces import DataPiece, Work, job_folder, no_tool, pieces_of, state_of, work_through
+from kenpin.cluster.pieces import DataPiece, Work, by_workers, job_folder, no_tool, pieces_of, state_of, work_through
 from kenpin.cluster.starting import Cluster
 from kenpin.data.dataset import Dataset
 from kenpin.data.doctor.examination import Examination, examine_dataset
@@ -85,20 +85,12 @@ def near_duplicates_on(
 
 def _links_on(cluster: Cluster, hashes: NDArray[np.uint64], shares: int) -> list[NDArray[np.int64]]:
     import ray
-    import ray.data
 
     held = ray.put(hashes)  # of which the workers of a machine read one copy
-    found = ray.data.from_arrow([pa.table({"share": [share]}) for share in range(shares)]).map_batches(
-        _Links,
-        fn_constructor_args=([held], shares),
-        batch_size=None,
-        batch_format="pyarrow",
-        num_cpus=1,
-        compute=ray.data.ActorPoolStrategy(size=min(cluster.workers, shares)),
-    )
+    tables = [pa.table({"share": [share]}) for share in range(shares)]
     return [
         np.stack([batch.column(name).to_numpy() for name in ("first", "second")], axis=1)
-        for batch in found.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+        for batch in by_workers(cluster, tables, _Links, [held], shares)
         if len(batch)
     ]
 

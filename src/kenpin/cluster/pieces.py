@@ -107,24 +107,31 @@ def work_through(
 
 def _ray_through(cluster: Cluster, dataset: Dataset, pieces: Sequence[DataPiece], work: Work[Any]) -> Iterator[int]:
     """Pictures of each piece, as it ends."""
-    import ray.data
-
     about = (dataset.classes, dataset.root, dataset.item_names)
     folder, ending = str(pieces[0].file.parent), pieces[0].file.suffix
     tables = [_table_of(dataset, piece) for piece in pieces]
-    results = ray.data.from_arrow(tables).map_batches(
-        _Worker,
-        fn_constructor_args=(work, folder, ending, about),
-        batch_size=None,  # a piece is a block, and stays one
-        batch_format="pyarrow",
-        num_cpus=1,
-        compute=ray.data.ActorPoolStrategy(size=min(cluster.workers, len(pieces))),
-    )
-    for batch in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+    for batch in by_workers(cluster, tables, _Worker, work, folder, ending, about):
         for result in batch.to_pylist():
             if result["error"]:
                 raise _error_of(result["error"], result["sentence"])
             yield result["rows"]
+
+
+def by_workers(
+    cluster: Cluster, tables: Sequence[pa.Table], worker: Callable[..., Callable[[pa.Table], pa.Table]], *about: Any
+) -> Iterator[pa.Table]:
+    """What workers make of tables, each by itself, as it ends. worker: a class, made of `about` in each process."""
+    import ray.data
+
+    results = ray.data.from_arrow([*tables]).map_batches(
+        worker,
+        fn_constructor_args=about,
+        batch_size=None,  # a table is a block, and stays one
+        batch_format="pyarrow",
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(size=min(cluster.workers, len(tables))),
+    )
+    yield from results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
 
 
 class _Worker:

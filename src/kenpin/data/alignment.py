@@ -28,6 +28,9 @@ LEAST_CORRELATION = 0.5
 class NotAlignedError(ValueError):
     """A picture that does not lie over the reference, however it is turned and shifted."""
 
+    code, remedy = "image-not-aligned", "Leave it out, or align to a picture that it is like"
+    """As of a `PictureError`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Alignment:

@@ -74,8 +74,7 @@ class OpensFramed:
             framing = self.framing_of(example, image.size)
             framed = framing.of(image)
         except NotAlignedError as error:
-            remedy = "Leave it out, or align to a picture that it is like"
-            raise PictureError(example.image, "image-not-aligned", f"{error}", remedy) from error
+            raise PictureError(example.image, error.code, f"{error}", error.remedy) from error
         found = framed, _content_of(once.content, framing)
         with self._lock:
             if row not in self._held:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kenpin.data.alignment import STRAIGHT, Affine, Alignment, inverse
+from kenpin.data.alignment import STRAIGHT, Affine, Alignment, NotAlignedError, inverse
 from kenpin.data.images import read_image, read_mask
 from kenpin.data.object_masks import object_mask
 from kenpin.data.picture_regions import PictureRegions
@@ -28,6 +28,12 @@ from kenpin.regions.by_picture import WHOLE, is_by_picture
 Floats = NDArray[np.float32]
 REFERENCE, ROI = "reference.png", "roi.png"
 """Files of a run's model that hold what its options `align` and `roi`, or `roi_default`, named."""
+
+
+class OtherProportionsError(NotAlignedError):
+    """A picture that a mask of a region of interest was not drawn for."""
+
+    code, remedy = "image-without-region", "Turn or cut it as the others are, or give a mask for such pictures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +98,7 @@ class Framing:
 
     def of(self, image: Image.Image) -> Framed:
         """A picture as it is looked at. Raises NotAlignedError."""
+        self._check_proportions(image.size)
         to_picture = STRAIGHT if self.alignment is None else self.alignment.find(image)
         x1, y1, x2, y2 = self.box_px(image.size)
         to_picture = np.column_stack([to_picture[:, :2], to_picture[:, 2] + to_picture[:, :2] @ (x1, y1)])
@@ -103,6 +110,17 @@ class Framing:
         if inside is None or inside.all():
             return Framed(shown, to_picture, None)
         return Framed(_painted(shown, inside), to_picture, inside)
+
+    def _check_proportions(self, size_wh: tuple[int, int]) -> None:
+        """Refuse a picture over which the region would be stretched. Raises OtherProportionsError."""
+        if self.roi is None:
+            return
+        (width, height), (rows, columns) = size_wh, self.roi.shape
+        # both are whole pixels, so that of either a side may be one off
+        if abs(width * rows - height * columns) > max(width + height, rows + columns):
+            raise OtherProportionsError(
+                f"it has {width} × {height} pixels, and the mask of its region {columns} × {rows}, in other proportions"
+            )
 
     def moved_mask(self, mask: Mask, framed: Framed) -> Mask:
         """A mask of the picture in the frame of the framed one; what is not looked at is not in it."""
@@ -150,6 +168,15 @@ class Framing:
         roi = self.roi if self.by_picture is None else self.by_picture.default
         if roi is not None:
             Image.fromarray(roi.astype(np.uint8) * 255).save(folder / ROI)
+
+
+def kept_view(folder: Path, align: object, roi: str | None, roi_default: str | None) -> dict[str, str]:
+    """The options of a view that name files, by their names, with what `Framing.write` left of these in a run's or a
+    package's folder: the files that they named at first may be gone, or others. Folders of masks are not kept."""
+    found = {} if align is None else {"align": str(folder / REFERENCE)}
+    if is_by_picture(roi):
+        return found if roi_default in (None, WHOLE) else {**found, "roi_default": str(folder / ROI)}
+    return found if roi is None else {**found, "roi": str(folder / ROI)}
 
 
 def read_framing(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import get_format, huggingface, parquet, webdataset
+from kenpin.data.formats import format_names, get_format, huggingface, parquet, webdataset
 from kenpin.data.in_shards import PARQUET, TAR, is_address, shards_below
 from kenpin.data.leftovers import inside, tell_leftovers
 from kenpin.data.mistaken import is_a_run, run_in_place_of_data
@@ -222,11 +222,7 @@ def write_dataset(
     if "" in dataset.classes:
         raise LabelError(f"{dataset.root}: a label is empty. Give the class a name, or no label to the picture.")
     held_kinds = holdings(dataset)
-    lost = held_kinds - data_format.CARRIES
-    if "outlines" in lost:
-        lost -= {"oriented"}
-    if "boxes" not in data_format.CARRIES:
-        lost -= {"unannotated"}  # where no boxes are, none is taken for an empty annotation
+    lost = _lost(held_kinds, data_format.CARRIES)
     if "items" in lost:
         raise DatasetError(
             f"{dataset.root}: it holds numbers, but the format {format} holds pictures. Choose the format items."
@@ -234,17 +230,34 @@ def write_dataset(
     if (annotations := held_kinds & _ANNOTATIONS) and annotations <= lost:
         raise DatasetError(
             f"{dataset.root}: the format {format} carries none of its annotations ({_words(annotations)}). "
-            "Choose another format."
+            f"Choose another format{_carriers(annotations)}."
         )
     if lost and not allow_loss:
         raise DatasetError(
             f"{dataset.root}: the format {format} does not carry {_words(lost)}. "
-            "Choose another format, or allow the loss with --allow-loss."
+            f"Choose another format{_carriers(held_kinds)}, or allow the loss with --allow-loss."
         )
     with new_folder(target, overwrite=overwrite) as folder:
         data_format.write(dataset, folder)
         if then is not None:
             then(folder)
+
+
+def _lost(held_kinds: frozenset[str], carried: frozenset[str]) -> frozenset[str]:
+    """What a format that carries these kinds would lose."""
+    lost = held_kinds - carried
+    if "outlines" in lost:
+        lost -= {"oriented"}
+    if "boxes" not in carried:
+        lost -= {"unannotated"}  # where no boxes are, none is taken for an empty annotation
+    return lost
+
+
+def _carriers(kinds: frozenset[str]) -> str:
+    """The formats of pictures that lose none of these kinds, to be named beside a refusal."""
+    carried = {name: get_format(name).CARRIES for name in format_names()}
+    found = [name for name, its in carried.items() if "items" not in its and not _lost(kinds, its)]
+    return f" ({', '.join(found)})" if found else ""
 
 
 def holdings(dataset: Dataset) -> frozenset[str]:

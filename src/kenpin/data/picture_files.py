@@ -139,7 +139,7 @@ def open_picture_file(source: ImageSource) -> Iterator[tuple[IO[bytes], os.stat_
         raise PictureError(source, "image-forbidden", "it may not be read", remedy) from error
     except (OSError, ValueError) as error:
         what = "there is no such file" if isinstance(error, FileNotFoundError) else f"it cannot be opened ({error})"
-        remedy = "Put the picture there, or correct its path in the annotations"
+        remedy = "Put the picture there, or correct its path"
         raise PictureError(source, "image-missing", what, remedy) from error
     if opened is None:
         raise PictureError(source, "image-foreign", "this is not a file", "Name a picture file")

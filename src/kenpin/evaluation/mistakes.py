@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from kenpin.records import JudgedExample, Verdict
+from kenpin.records import Evaluation, JudgedExample, Verdict
 
 
 class Mistake(StrEnum):
@@ -17,6 +17,11 @@ class Mistake(StrEnum):
     MISSED = "with a missed box"
     FALSE_ALARM = "with a false box"
     MISSTATED = "answered wrong"
+
+
+def unit_of(evaluation: Evaluation) -> str:
+    """What each of the judged is: a `picture`, or a `part` by several."""
+    return "part" if any(part.views for part in evaluation.judged) else "picture"
 
 
 def mistake_of(part: JudgedExample, *, names_count: bool = True) -> Mistake | None:

@@ -27,10 +27,11 @@ from kenpin.inspection.regions_by_picture import look_in_regions
 from kenpin.inspection.runs import JudgedPart, PolicyRun, RunOutput, example_of, load_run
 from kenpin.inspection.scale import with_scale
 from kenpin.models.framed import framing_of
-from kenpin.models.passing import batch_size_of, decode, outputs_together
+from kenpin.models.passing import batch_size_of, decode, outputs_together, with_shares
 from kenpin.quality.threshold import judge
 from kenpin.records import Judgement, Prediction, Verdict
 from kenpin.records_json import to_json
+from kenpin.regions.region import DefectRegion
 from kenpin.runtime.engines import EngineName
 
 
@@ -127,22 +128,45 @@ class Judges:
         examples = [example_of(item) for item in pictures]
         known = [item.features for item in pictures]
         outputs = outputs_together(models, images, known, [None] * len(images) if rehearsing else examples)
-        predictions = [decode(model, raw, examples) for model, raw in zip(models, outputs, strict=True)]
+        predictions = [decode(model, raw, examples, shares=False) for model, raw in zip(models, outputs, strict=True)]
         judged = []
         for index, (picture, *answers) in enumerate(zip(pictures, *predictions, strict=True)):
             outputs_of = {
                 name: RunOutput(answer, {key: values[index : index + 1] for key, values in raw.items()})
                 for name, answer, raw in zip(self._runs, answers, outputs, strict=True)
             }
-            judgements = {
-                name: judge(outputs_of[name].prediction, run.threshold)
-                for name, run in self._runs.items()
-                if run.threshold is not None and name not in self._by_rules
-            }
             regions = self._finder.find(picture, outputs_of, rehearsing=rehearsing)
-            fused = self.fused(judgements, regions)
-            judged.append(JudgedPart(picture, outputs_of, judgements, *fused, regions))
+            part = self._fused_part(picture, outputs_of, regions)
+            if rehearsing or self._is_looked_into(part):
+                part = self._fused_part(picture, self._with_shares(outputs_of), regions)
+            judged.append(part)
         return judged
+
+    def _fused_part(
+        self,
+        picture: Opened,
+        outputs_of: Mapping[str, RunOutput],
+        regions: Mapping[str, tuple[DefectRegion, ...]],
+    ) -> JudgedPart:
+        judgements = {
+            name: judge(outputs_of[name].prediction, run.threshold)
+            for name, run in self._runs.items()
+            if run.threshold is not None and name not in self._by_rules
+        }
+        return JudgedPart(picture, outputs_of, judgements, *self.fused(judgements, regions), regions)
+
+    def _is_looked_into(self, part: JudgedPart) -> bool:
+        """Whether somebody is told what its distances are made up of: it does not pass, by one run at least, or is
+        described."""
+        described = self._policy.describe
+        verdicts = {part.verdict, *(judgement.verdict for judgement in part.judgements.values())}
+        return verdicts != {Verdict.PASS} or (described is not None and part.verdict in described.when)
+
+    def _with_shares(self, outputs_of: Mapping[str, RunOutput]) -> dict[str, RunOutput]:
+        return {
+            name: replace(one, prediction=with_shares(self._runs[name].predictor.model, one.prediction, one.raw))
+            for name, one in outputs_of.items()
+        }
 
     def whole(self, judged: JudgedPart, look: Seen | Failed) -> PartRecord:
         """The record with all results that it can hold; a result that it cannot hold does not change the verdict."""
@@ -225,12 +249,15 @@ class Judges:
         self.closer_look.rehearse(part)
 
     def _for_rehearsal(self) -> Image.Image:
-        """Noise; where runs align pictures, the first one's reference, which lies over itself."""
+        """Noise, as large as the first mask where runs look at a region; where they align pictures, the first one's
+        reference, which lies over itself."""
         for run in self._runs.values():
             framing = framing_of(run.predictor.model)
             if framing is not None and framing.alignment is not None:
                 return Image.fromarray(framing.alignment.reference).convert("RGB")
-        return Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
+        rois = (framing.roi for run in self._runs.values() if (framing := framing_of(run.predictor.model)) is not None)
+        rows, columns = next((roi.shape for roi in rois if roi is not None), (96, 128))
+        return Image.fromarray(np.random.default_rng(0).integers(0, 256, (rows, columns, 3), np.uint8))
 
 
 def _by_what_is_known(pictures: Sequence[Opened]) -> list[list[int]]:

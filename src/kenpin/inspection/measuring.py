@@ -67,7 +67,7 @@ def measure(rulers: Sequence[Ruler], pictures: Sequence[Opened]) -> list[Measure
     images = [picture.image for picture in pictures if picture.image is not None]
     examples = [example_of(picture) for picture in pictures]
     outputs, features = outputs_and_features(models, images, examples=examples)
-    predictions = [decode(model, raw, examples) for model, raw in zip(models, outputs, strict=True)]
+    predictions = [decode(model, raw, examples, shares=False) for model, raw in zip(models, outputs, strict=True)]
     found = []
     for index, of_picture in enumerate(features):
         distances = [predicted[index].distance for predicted in predictions]

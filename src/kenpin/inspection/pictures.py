@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from kenpin.data.images import read_grey_or_rgb
-from kenpin.data.picture_files import PictureError, hash_of, read_bytes_once
+from kenpin.data.picture_files import MAX_BYTES, PictureError, hash_of, read_bytes_once
 from kenpin.data.picture_look import PictureLook
 from kenpin.errors import ImageError, first_line
 from kenpin.inspection.record import PartKey, ProductChoice, part_key
@@ -119,13 +119,15 @@ def open_picture(seen: Sighting) -> Opened:
     return open_with_bytes(seen, read_grey_or_rgb)[0]
 
 
-def open_with_bytes(seen: Sighting, opens: Callable[[ImageSource], Image | None]) -> tuple[Opened, bytes]:
+def open_with_bytes(
+    seen: Sighting, opens: Callable[[ImageSource], Image | None], most_bytes: int = MAX_BYTES
+) -> tuple[Opened, bytes]:
     """As `open_picture`, and the file's bytes; none where it could not be read. opens: makes the picture of bytes, and
-    raises where they are none; None where it only looks at them."""
+    raises where they are none; None where it only looks at them. most_bytes: a larger file is not read."""
     digest, data, image, error = "", b"", None, None
     try:
         _refuse_folder(seen.path)
-        once = read_bytes_once(ImageSource(seen.path))
+        once = read_bytes_once(ImageSource(seen.path), most_bytes)
         digest, data = once.content, once.data
         if len(data) != seen.size_bytes or sighting_of(seen.id, seen.path, once.status).state != seen.state:
             raise PictureError(once.source, "image-truncated", "it changed while it was read", _AGAIN)

@@ -11,7 +11,7 @@ from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.framed_set import framed_set, row_of_framed
-from kenpin.data.framing import REFERENCE, ROI, Framed, Framing, read_framing
+from kenpin.data.framing import Framed, Framing, kept_view, read_framing
 from kenpin.data.picture_regions import regions_given
 from kenpin.errors import ImageError, OptionError
 from kenpin.models.contract import Judge, Localised, OnError, Progress
@@ -19,7 +19,6 @@ from kenpin.models.deciding import CELLS, deciding, one_object
 from kenpin.models.outputs import Outputs
 from kenpin.models.tiles import PREDICTION, Plain, Rows, decoded, one_by_one, stacked
 from kenpin.records import Detections, Example, ImageSource, Prediction
-from kenpin.regions.by_picture import WHOLE, is_by_picture
 
 if TYPE_CHECKING:  # who judges by a package does not wait for the options of a training
     from kenpin.config import ViewOptions
@@ -33,12 +32,8 @@ def framing_by(options: ViewOptions) -> Framing | None:
 
 
 def with_kept_view(options: View, folder: Path) -> View:
-    """The options with the reference and region of interest that `Framing.write` left in a run's folder: the files
-    that they named at first may be gone, or others."""
-    kept = {"align": REFERENCE, "roi_default" if is_by_picture(options.roi) else "roi": ROI}
-    return options.model_copy(
-        update={name: str(folder / file) for name, file in kept.items() if getattr(options, name) not in (None, WHOLE)}
-    )
+    """The options with the reference and region of interest that a run keeps in its folder."""
+    return options.model_copy(update=kept_view(folder, options.align, options.roi, options.roi_default))
 
 
 def framing_of(judge: Judge) -> Framing | None:

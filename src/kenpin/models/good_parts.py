@@ -14,6 +14,10 @@ class OfGoodParts(Family[Taken], Protocol[Taken]):
     def fewest_good(self, options: Taken) -> int:
         """Good parts of which one is held out in turn."""
 
+    def fewer_good(self, options: Taken, good: int) -> str:
+        """How pictures of so few good parts can be learned from, where `fewest_good` are more, as the end of a
+        sentence; empty: in no way."""
+
     def trimmed_share(self, options: Taken) -> float:
         """Share of them, at most, that may be bad and is looked for; 0: none."""
 

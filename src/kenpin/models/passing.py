@@ -167,15 +167,36 @@ def _known_of_all(known: Sequence[Features]) -> dict[str, Outputs]:
     }
 
 
-def decode(judge: Judge, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
+@runtime_checkable
+class TellsShares(Protocol):
+    """A judge whose distances are made up of items at the cell that decides, which takes longer to find out than the
+    distance: it is done for those alone of which it is asked."""
+
+    def with_shares(self, prediction: Prediction, outputs: Outputs, row: int) -> Prediction:
+        """A prediction of this row of raw outputs with the largest shares of its distance."""
+
+
+def decode(judge: Judge, outputs: Outputs, examples: Sequence[Example], *, shares: bool = True) -> list[Prediction]:
     """The judge's predictions from raw outputs. NumPy's BLAS gets one thread where a network computes beside it: its
-    threads busy-wait for their next product and take the cores from the network."""
+    threads busy-wait for their next product and take the cores from the network. shares: whether each tells what its
+    distance is made up of; where it does not, `with_shares` adds it."""
     if (found := decoded(outputs, examples)) is not None:
         return found
     if isinstance(judge, ReadsTables) and judge.table_items:
         return judge.decode(outputs, examples)
     with _blas("scipy.linalg" in sys.modules).limit(limits=1):
-        return judge.decode(outputs, examples)
+        found = judge.decode(outputs, examples)
+        if shares and isinstance(judge, TellsShares):
+            found = [judge.with_shares(one, outputs, row) for row, one in enumerate(found)]
+        return found
+
+
+def with_shares(judge: Judge, prediction: Prediction, outputs: Outputs) -> Prediction:
+    """A prediction with what its distance is made up of, where the judge tells that. outputs: its row of raw ones."""
+    if not isinstance(judge, TellsShares):
+        return prediction
+    with _blas("scipy.linalg" in sys.modules).limit(limits=1):
+        return judge.with_shares(prediction, outputs, 0)
 
 
 @cache

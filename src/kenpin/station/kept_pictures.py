@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kenpin.files import cannot_write
 from kenpin.station.folder import StationFolder
-from kenpin.unnamed_file import write_once
+from kenpin.unnamed_file import take_once, write_once
 
 
 class KeptPictures:
@@ -26,6 +26,13 @@ class KeptPictures:
         if target.exists():
             return
         write_once(target, data)
+
+    def take(self, picture_hash: str, file: Path) -> None:
+        """Keep the file of a picture, of this content, without reading it again; when this returns it is on disk.
+        Raises OutputError."""
+        target = self._folder.picture(picture_hash)
+        if not target.exists():
+            take_once(target, file)
 
     def path(self, picture_hash: str) -> Path:
         """Where the file of a picture is, or was."""

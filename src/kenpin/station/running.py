@@ -253,6 +253,7 @@ class Station:
             seen=lambda name: StoredFiles(self.store, name, self.settings.node),
             opens=self._opened,
             is_whole=self._is_whole,
+            limits=self.settings.limits,
         )
         opened.callback(sources.close, _SOURCES_END_S)
         sources.start()

@@ -78,6 +78,11 @@ def standstills(station: Station, product: str) -> list[Standstill]:
     )
 
 
+def hindered(sources: Sequence[SourceState], sinks: Sequence[SinkState], now: int) -> int:
+    """How many of the sources and sinks `found` tells of, each once."""
+    return len(_of_sources(sources, now)) + sum(bool(_of_sink(sink, now)) for sink in sinks)
+
+
 def last_arrivals(connection: Connection, product: str) -> Sequence[int]:
     """When the last parts of a product were judged, the newest first."""
     # the lots tell where to begin: of a product that was stopped long ago, all parts of others would be looked at
@@ -102,8 +107,7 @@ def found(
     """What stands still, the gravest first. line: None where no version judges; arrivals_us: when the last parts were
     judged, the newest first; now: in microseconds since 1970."""
     of_line = _of_line(product, line, not_loaded, waiting_versions)
-    of_sources = [one for source in sources if (one := _of_source(source, now)) is not None]
-    of_sinks = [one for sink in sinks for one in _of_sink(sink, now)]
+    of_sources, of_sinks = _of_sources(sources, now), [one for sink in sinks for one in _of_sink(sink, now)]
     silence = None if line is None or of_line or of_sources else _silence(product, arrivals_us, now)
     every = [*of_line, *of_sources, *([] if silence is None else [silence]), *of_sinks]
     return sorted(every, key=lambda one: [*Cause].index(one.cause))
@@ -125,6 +129,10 @@ def _of_line(
     if not_loaded is not None and not_loaded.version != line.version:
         told.append(Standstill(Cause.NOT_LOADED, product, not_loaded.at_us, not_loaded.version, not_loaded.why))
     return told
+
+
+def _of_sources(sources: Sequence[SourceState], now: int) -> list[Standstill]:
+    return [one for source in sources if (one := _of_source(source, now)) is not None]
 
 
 def _of_source(source: SourceState, now: int) -> Standstill | None:

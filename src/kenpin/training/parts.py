@@ -15,7 +15,8 @@ from kenpin.data.splitting import split_by_group, split_by_ratio
 from kenpin.data.targets import annotated, classes_of_each
 from kenpin.errors import DatasetError, OptionError, UnitSpaceError
 from kenpin.models import families_of_good_parts
-from kenpin.models.contract import Task
+from kenpin.models.contract import Taken, Task
+from kenpin.models.good_parts import OfGoodParts
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted, is_are, was_were
 from kenpin.targets import Target
@@ -179,8 +180,10 @@ def good_folder(pictures: Dataset, task: Task) -> str:
     return os.path.commonpath(named) if named and len(named) == len(folders) else pictures.root
 
 
-def check_good_parts(training: Dataset, task: Task, fewest: int) -> None:
-    """Refuse fewer good parts than are needed, where these alone are learned from. Raises DatasetError."""
+def check_good_parts(training: Dataset, task: Task, family: OfGoodParts[Taken] | None, options: Taken) -> None:
+    """Refuse fewer good parts than are needed, where these alone are learned from. family: None: one is enough. Raises
+    DatasetError."""
+    fewest = 1 if family is None else family.fewest_good(options)
     labels = training.column("label")
     good = sum(label in task.ok_labels for label in labels)
     further = good < len(labels)
@@ -193,10 +196,16 @@ def check_good_parts(training: Dataset, task: Task, fewest: int) -> None:
             f"{training.root}: none of the {counted(len(labels), 'training picture')} ({of_each}) is {named}; name the "
             "good classes with --ok-labels."
         )
-    if good < fewest:
+    if family is not None and good < fewest:
+        fewer = "" if training.item_names else family.fewer_good(options, good)
+        remedies = [
+            f"add {fewest - good}",
+            *["name further good classes with --ok-labels"] * further,
+            *[fewer] * bool(fewer),
+        ]
         raise DatasetError(
-            f"{good_folder(training, task)}: {counted(good, 'good part')}; {fewest} are needed to learn from: add "
-            f"{fewest - good}{', or name further good classes with --ok-labels' if further else ''}."
+            f"{good_folder(training, task)}: {counted(good, 'good part')}; {fewest} are needed to learn from: "
+            f"{', or '.join(remedies)}."
         )
 
 

@@ -198,7 +198,7 @@ def begin(
         task_of(parts.training, chosen.target, options.ok_labels) if taken is None else (taken.task, (taken.note,))
     )
     if chosen.good_alone:
-        check_good_parts(parts.training, task, chosen.fewest_good(options) if isinstance(chosen, OfGoodParts) else 1)
+        check_good_parts(parts.training, task, chosen if isinstance(chosen, OfGoodParts) else None, options)
     elif chosen.target is Target.LABEL:
         check_two_classes(parts.training, task, family)
     task = replace(task, items=dataset.item_names)

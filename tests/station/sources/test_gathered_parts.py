@@ -12,14 +12,18 @@ from typing import Any
 
 import pytest
 
+from kenpin.data.picture_files import MAX_BYTES, PictureBytes, read_bytes_once
 from kenpin.errors import OptionError
-from kenpin.records import Verdict
+from kenpin.inspection import pictures
+from kenpin.records import ImageSource, Verdict
 from kenpin.station.running import Station
-from kenpin.station.settings import StationSettings
+from kenpin.station.settings import Limits, StationSettings
 from kenpin.station.sources.contract import SourcePlace, read_source
 from kenpin.station.sources.running import RunningSource
 from kenpin.station.store.filtering import PartFilter
 from kenpin.station.store.queries import PartRow, stream
+from kenpin.words import Texts
+from kenpin.words.recorded import translated
 from tests.part_pictures import FORM, draw_parts
 from tests.pictures import part
 from tests.station.sinks.told_events import until
@@ -36,14 +40,18 @@ def _picture(seed: int) -> bytes:
     return file.getvalue()
 
 
-def _source(line: MadeLine, station: Path, seen: MemorySeen | None = None, **values: Any) -> RunningSource:
+def _source(
+    line: MadeLine, station: Path, seen: MemorySeen | None = None, limits: Limits | None = None, **values: Any
+) -> RunningSource:
     quick = {"kind": "folder", "folder": "in", "settle_s": 0.05, "aside_after_s": 0.3, "by": FORM, "part_after_s": 1.0}
     name, kind, options = read_source("line-1", quick | values)
 
     def is_whole(product: str | None, views: Sequence[str | None]) -> bool:
         return sorted(view or "" for view in views) == ["side", "top"]
 
-    place = SourcePlace("line-1", station, station / "aside", seen or MemorySeen(), is_whole=is_whole)
+    place = SourcePlace(
+        "line-1", station, station / "aside", seen or MemorySeen(), is_whole=is_whole, limits=limits or Limits()
+    )
     return RunningSource(name, kind, options, place, line.submit)
 
 
@@ -115,6 +123,38 @@ def test_a_file_that_grows_or_is_no_picture_holds_its_part_alone(folder: Path) -
     assert views["line-1/slow"] == {"top": _picture(1), "side": _picture(2)}
     assert views["line-1/bad"] == {"top": _picture(3), "side": b"no picture"}
     assert {path.name for path in folder.iterdir()} >= {"bad_side.png", "bad_top.png"}
+
+
+@pytest.mark.parametrize("limit", ["picture_bytes", "part_bytes"])
+def test_what_is_larger_than_the_station_takes_is_not_read_and_holds_up_nothing(
+    folder: Path, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, line = list[str](), MadeLine()
+
+    def noted(source: ImageSource, limit: int = MAX_BYTES) -> PictureBytes:
+        once = read_bytes_once(source, limit)
+        read.append(Path(source.path or "").name)
+        return once
+
+    monkeypatch.setattr(pictures, "read_bytes_once", noted)
+    usual = {name: _picture(number) for number, name in enumerate(("ok_top.png", "ok_side.png"))}
+    large = sum(map(len, usual.values())) + 10_000
+    for name, data in usual.items():
+        (folder / name).write_bytes(data)
+    for name in ("vast_top.png", "vast_side.png"):
+        (folder / name).write_bytes(b"\x89PNG" + bytes(large // 2 if limit == "part_bytes" else large))
+    source = _source(line, folder.parent, limits=Limits.from_mapping({limit: large - 1}, "made"))
+    source.start()
+    until(lambda: source.state.parts.recorded == 1 and "vast" in (source.state.parts.note or ""))
+    (folder / "ok2_top.png").write_bytes(_picture(3))
+    (folder / "ok2_side.png").write_bytes(_picture(4))
+    until(lambda: source.state.parts.recorded == 2)
+    source.close(10)
+    assert {one.id for one in line.parts} == {"line-1/ok", "line-1/ok2"}
+    assert not [name for name in read if name.startswith("vast")]
+    note = source.state.parts.note or ""
+    assert ("`part_bytes`" in note) is (limit == "part_bytes")
+    assert (translated(note, Texts("ja")) is not None) is (limit == "part_bytes")
 
 
 def test_a_form_that_names_no_part_is_refused() -> None:

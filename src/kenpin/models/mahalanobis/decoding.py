@@ -133,18 +133,20 @@ class CellDecoding(CalibratedPictures):
         return self._shares
 
     def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
-        """The D²/k of the farthest cell is the part's, with the largest shares of its items, and those of layers."""
-        cells = outputs.get(CELLS)
+        """The D²/k of the farthest cell is the part's."""
         predictions = []
-        for row, (example, grid) in enumerate(zip(examples, outputs["map"], strict=True)):
+        for example, grid in zip(examples, outputs["map"], strict=True):
             far = float(grid.max())  # of pictures in tiles each has a size of its own
-            prediction = Prediction(example.id, defect_score=far, distance=far)
-            if cells is not None and self.shares is not None and 0 < far < math.inf:
-                prediction = _with_shares(
-                    prediction, self.shares.layout, self.shares.of(deciding(cells[row], grid), far)
-                )
-            predictions.append(self.calibrated(prediction))
+            predictions.append(self.calibrated(Prediction(example.id, defect_score=far, distance=far)))
         return predictions
+
+    def with_shares(self, prediction: Prediction, outputs: Outputs, row: int) -> Prediction:
+        """A prediction of this row with the largest shares of the items in its distance, and those of layers."""
+        cells, far = outputs.get(CELLS), prediction.distance
+        if cells is None or self.shares is None or far is None or not 0 < far < math.inf:
+            return prediction
+        seen = deciding(cells[row], outputs["map"][row])
+        return _with_shares(prediction, self.shares.layout, self.shares.of(seen, far))
 
     def map_of(self, grid: NDArray[np.float32], size_wh: tuple[int, int]) -> Map:
         """One picture's row of `map`, in the frame of the picture as displayed."""

@@ -35,7 +35,7 @@ from kenpin.models.networks.vision import quarters_of
 from kenpin.run.record import is_run
 from kenpin.targets import Target
 
-_FEWEST_PARTS = 12
+_FEWEST_PARTS, _FEWEST_TOGETHER = 12, 2
 """While one or a fifth of them is held out, a unit space needs the others."""
 
 
@@ -53,7 +53,13 @@ class MahalanobisFamily:
 
     def fewest_good(self, options: MahalanobisOptions) -> int:
         """Two where the cells of one part are enough for their common space; else as many as its items need."""
-        return 2 if options.where in CELLS_TOGETHER else _FEWEST_PARTS
+        return _FEWEST_TOGETHER if options.where in CELLS_TOGETHER else _FEWEST_PARTS
+
+    def fewer_good(self, options: MahalanobisOptions, good: int) -> str:
+        """By their cells together."""
+        if good < _FEWEST_TOGETHER:
+            return ""
+        return f"take --where {' or '.join(CELLS_TOGETHER)}, for which {_FEWEST_TOGETHER} are enough"
 
     def trimmed_share(self, options: MahalanobisOptions) -> float:
         """As the option says."""

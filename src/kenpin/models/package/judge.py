@@ -115,6 +115,11 @@ class CellJudge(PackageJudge):
         found: Map = self._decoding.map_of(grid, size_wh)
         return found
 
+    def with_shares(self, prediction: Prediction, outputs: Outputs, row: int) -> Prediction:
+        """A prediction of this row with what its distance is made up of, as far as the package knows it."""
+        found: Prediction = self._decoding.with_shares(prediction, outputs, row)
+        return found
+
     def fails_on_map(self, threshold: Threshold) -> float:
         """The uncalibrated distance from which the threshold fails a part."""
         return float(self._decoding.fails_on_map(threshold))

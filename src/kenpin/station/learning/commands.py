@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from kenpin.data.framing import REFERENCE, ROI
+from kenpin.data.framing import kept_view
 from kenpin.errors import OptionError
 from kenpin.models import family_names, get_family
 from kenpin.models.package import DECISION, folder_of_report, is_package
 from kenpin.nearest import did_you_mean
-from kenpin.regions.by_picture import WHOLE, is_by_picture
+from kenpin.regions.by_picture import is_by_picture
 from kenpin.run.layout import MODEL
 from kenpin.run.record import read_record
 from kenpin.run.scale import scale_kept
@@ -63,12 +63,11 @@ def _kept_view(run: Path, folder: Path, options: Mapping[str, Any]) -> dict[str,
     """What a run looks at, by the files that it keeps: those that its training named may be gone. A line has no masks
     of single pictures, so that the region by picture is the one of pictures without a mask."""
     model = run / (DECISION if is_package(run) else MODEL)
-    found: dict[str, Any] = {}
-    if options.get("align") is not None:
-        found["align"] = str(model / REFERENCE)
-    if (roi := options.get("roi")) is not None:
-        has_mask = not is_by_picture(roi) or options.get("roi_default") not in (None, WHOLE)
-        found |= {"roi": str(model / ROI) if has_mask else None, "roi_default": None}
+    kept = kept_view(model, *(options.get(name) for name in ("align", "roi", "roi_default")))
+    default = kept.pop("roi_default", None)
+    found: dict[str, Any] = {**kept}
+    if is_by_picture(options.get("roi")):
+        found |= {"roi": default, "roi_default": None}
     if (scale := scale_kept(folder, options)) is not None:
         found["px_per_mm"] = list(scale)
     return found

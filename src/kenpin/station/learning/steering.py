@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import select
 
 from kenpin.data.part_names import is_form
-from kenpin.data.picture_files import hash_of
 from kenpin.errors import KenpinError, OptionError, RunError, check_training_installed
 from kenpin.files import write_json
 from kenpin.inspection.policy import MapOptions, Policy, RunOptions
@@ -125,16 +124,16 @@ class Learning:
             self._entering.enter(who.name, FROZEN, {**about, "parts": len(frozen.parts)})
             return NamedDataSet(name, frozen)
 
-    def take_good(self, who: Person, product: str, pictures: Iterable[tuple[str, bytes]]) -> NamedDataSet:
-        """Freeze pictures of good parts, by their names, as a data set to begin with. Raises NotAllowedError,
-        DatasetError where there are none, OutputError."""
+    def take_good(self, who: Person, product: str, pictures: Iterable[tuple[str, str, Path]]) -> NamedDataSet:
+        """Freeze pictures of good parts as a data set to begin with. pictures: of each its name, the hash of its
+        content, and its file on the station's disk. Raises NotAllowedError, DatasetError where there are none,
+        OutputError."""
         who.check(Right.UPLOAD)
         check_training_installed()
         check_product(product)
         now, parts = self._clock(), dict[str, ReviewedPart]()
-        for name, data in pictures:
-            content = hash_of(data)
-            self._pictures.keep(content, data)
+        for name, content, came in pictures:
+            self._pictures.take(content, came)
             file = self._pictures.path(content)
             parts[content] = ReviewedPart(name, content, file, Verdict.PASS, None, None, who.name, now, sampled=False)
         return self._freeze(who, product, [*parts.values()])

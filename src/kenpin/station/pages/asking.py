@@ -9,10 +9,12 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from kenpin.errors import OptionError
+from kenpin.station.clock import now_us
 from kenpin.station.folder import NO_VERSION, UNASSIGNED
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.shell import Choice, Shell, screens
 from kenpin.station.running import Station
+from kenpin.station.standstills import hindered
 from kenpin.station.store.queries import PartRow
 from kenpin.station.who.door import Door
 from kenpin.station.who.identity import person_with
@@ -73,10 +75,10 @@ class PageAsked:
         """The frame."""
         url = self.request.url
         here = url.path + (f"?{url.query}" if url.query else "")
-        still = len(self.station.sources.standing_still) + len(self.station.sinks.standing_still)
+        rights: frozenset[Right] = self.person.rights if self.person else frozenset()
         return Shell(
             screen=screen,
-            screens=screens(self.words, self.product, self.person.rights if self.person else frozenset(), still),
+            screens=screens(self.words, self.product, rights, self._hindered() if Right.OPERATE in rights else 0),
             products=self._choices(),
             product=self.product,
             person=None if self.person is None else self.person.display_name or self.person.name,
@@ -87,6 +89,10 @@ class PageAsked:
             is_demonstration=self.station.settings.demonstration,
             unassigned=self.station.unassigned() if self.person is not None else 0,
         )
+
+    def _hindered(self) -> int:
+        """How many sources and sinks the page of the line tells to stand still. Raises StoreError."""
+        return hindered(self.station.sources.states, self.station.sinks.states, now_us())
 
     def _hindrances(self, screen: str) -> list[str]:
         """What hinders the lines, for whoever is signed in; the page of a line tells its own at length."""

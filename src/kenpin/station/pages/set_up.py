@@ -11,7 +11,7 @@ from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from fastapi.responses import HTMLResponse
 
 from kenpin.data.archive import is_zip, unpack
-from kenpin.data.picture_files import PictureError, read_bytes_once
+from kenpin.data.picture_files import PictureBytes, PictureError, read_bytes_once
 from kenpin.data.reading.pictures import is_picture
 from kenpin.errors import KenpinError
 from kenpin.files import hidden_folder
@@ -76,21 +76,20 @@ def _take(asked: PageAsked, product: str, files: Sequence[UploadedFile], folder:
     """Look at all files first, so that of an upload that is refused nothing is kept. Raises KenpinError."""
     station, refused = asked.station, list[str]()
     check_name(product, "product")
-    good = list[UploadedFile]()
+    good = list[tuple[str, str, Path]]()
     for file in _pictures(files, folder / "unpacked", station.settings.limits):
         try:
-            data = _read(file, station.settings.limits.picture_bytes)
+            once = _read(file, station.settings.limits.picture_bytes)
         except PictureError as error:
             refused.append(f"{error}")
             continue
-        opened = station.viewer.open(Arrival(file.name, data))
+        opened = station.viewer.open(Arrival(file.name, once.data))
         if opened.error is None:
-            good.append(file)
+            good.append((file.name, once.content, file.path))
         else:
             refused.append(f"{opened.error}")
             file.path.unlink()
-    pictures = ((file.name, _read(file, station.settings.limits.picture_bytes)) for file in good)
-    data_set = station.learning.take_good(asked.who, product, pictures)
+    data_set = station.learning.take_good(asked.who, product, good)
     found = doubts(station.folder.data_sets / data_set.name)
     findings = [f"{one.finding}" for one in found[:_SHOWN]]
     more = len(refused) - _SHOWN
@@ -121,9 +120,9 @@ def _pictures(files: Sequence[UploadedFile], folder: Path, limits: Limits) -> It
                 path.unlink()
 
 
-def _read(file: UploadedFile, most_bytes: int) -> bytes:
+def _read(file: UploadedFile, most_bytes: int) -> PictureBytes:
     """The picture's file. Raises PictureError, with the name that it was sent by, for one that no line takes."""
     try:
-        return read_bytes_once(ImageSource(str(file.path)), most_bytes).data
+        return read_bytes_once(ImageSource(str(file.path)), most_bytes)
     except PictureError as error:
         raise PictureError(ImageSource(file.name), error.code, error.what, error.remedy) from error

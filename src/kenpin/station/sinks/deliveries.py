@@ -43,11 +43,6 @@ class Deliveries:
         """What each sink is doing."""
         return tuple(delivery.state for delivery in self._by_name.values())
 
-    @property
-    def standing_still(self) -> tuple[str, ...]:
-        """Names of the sinks that are told nothing now."""
-        return tuple(name for name, delivery in self._by_name.items() if delivery.stands_still)
-
     def of(self, name: str) -> Delivery:
         """The delivery to a sink. Raises OptionError."""
         if name not in self._by_name:

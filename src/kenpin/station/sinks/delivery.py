@@ -108,12 +108,6 @@ class Delivery:
                 self._next_try_us,
             )
 
-    @property
-    def stands_still(self) -> bool:
-        """Whether it is told nothing now, which the store need not be asked for."""
-        with self._changed:
-            return self._standing in ("away", "refuses")
-
     def start(self) -> None:
         """Deliver by a thread; a new sink that is told what happens from now on, from this moment."""
         try:

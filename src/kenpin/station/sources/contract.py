@@ -7,7 +7,7 @@ names a module, or another object, that keeps `SourceKind`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ from kenpin.errors import KenpinError
 from kenpin.plugins import Kinds
 from kenpin.records import ImageSource
 from kenpin.station.kinds import read_kind
+from kenpin.station.settings import Limits
 from kenpin.station.sources import kinds
 from kenpin.station.sources.handing import Handing
 from kenpin.station.sources.naming import RegionPx, check_region, check_rule
@@ -115,6 +116,8 @@ class SourcePlace:
     opens: Opens = open_here
     """Opens pictures that strangers wrote; a station does it in processes of their own."""
     is_whole: IsWhole = never_whole
+    limits: Limits = field(default_factory=Limits)
+    """Of the station: what is larger is not read."""
 
     def path(self, path: Path) -> Path:
         """A path of the settings as it is opened."""

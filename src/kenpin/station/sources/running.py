@@ -11,6 +11,7 @@ from typing import Any, Literal
 from kenpin.errors import KenpinError, OptionError, first_line
 from kenpin.nearest import did_you_mean
 from kenpin.station.clock import now_us
+from kenpin.station.settings import Limits
 from kenpin.station.sources.contract import (
     IsWhole,
     Opens,
@@ -150,14 +151,15 @@ class RunningSources:
         seen: Callable[[str], SeenFiles],
         opens: Opens = open_here,
         is_whole: IsWhole = never_whole,
+        limits: Limits | None = None,
     ) -> None:
         """sources: settings by name; folder: the station's; asides: for files that are no pictures, a folder for each
         source; seen: the memory of a source, by its name; opens: pictures of strangers; is_whole: of
-        parts by several pictures. Raises OptionError."""
+        parts by several pictures; limits: the station's, None: the usual ones. Raises OptionError."""
         self._by_name: dict[str, RunningSource] = {}
         for name, values in sources.items():
             kind_name, kind, options = read_source(name, values)
-            place = SourcePlace(name, folder, asides / name, seen(name), opens, is_whole)
+            place = SourcePlace(name, folder, asides / name, seen(name), opens, is_whole, limits or Limits())
             self._by_name[name] = RunningSource(kind_name, kind, options, place, submit)
 
     def start(self) -> None:
@@ -169,11 +171,6 @@ class RunningSources:
     def states(self) -> tuple[SourceState, ...]:
         """What each is doing."""
         return tuple(source.state for source in self._by_name.values())
-
-    @property
-    def standing_still(self) -> tuple[str, ...]:
-        """Names of the sources that cannot be read now."""
-        return tuple(state.name for state in self.states if state.standing == "away")
 
     def of(self, name: str) -> RunningSource:
         """The source of this name. Raises OptionError."""

@@ -24,4 +24,8 @@ SENTENCES = (
     "%(text_place)s: cannot be read (%(told_why)s); copy the video there.",
     "%(text_place)s: its frames have more than %(number_most)s pixels; make it smaller.",
     "%(text_place)s: it has ended; it is opened again by itself.",
+    (
+        "%(text_part)s: its files, %(number)s, have %(number_bytes)s bytes, more than the %(number_most)s of "
+        "`part_bytes`; take away what is not of this part, or raise that limit."
+    ),
 )

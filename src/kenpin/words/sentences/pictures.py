@@ -66,7 +66,7 @@ SENTENCES = (
     "it may not be read",
     "Allow it to be read, with chmod for example",
     "there is no such file",
-    "Put the picture there, or correct its path in the annotations",
+    "Put the picture there, or correct its path",
     "this is not a file",
     "Name a picture file",
     "the picture has 0 bytes",
@@ -89,4 +89,9 @@ SENTENCES = (
     "Write its frames as pictures: `kenpin convert FILE OUT --every 0.5`",
     "Export the pictures in it, with `pdfimages -png` for example",
     "Export it as TIFF or PNG from the microscope's program",
+    (
+        "it has %(number_width)s × %(number_height)s pixels, and the mask of its region %(number_columns)s × "
+        "%(number_rows)s, in other proportions"
+    ),
+    "Turn or cut it as the others are, or give a mask for such pictures",
 )

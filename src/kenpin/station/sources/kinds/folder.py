@@ -121,7 +121,7 @@ class FolderSource:
 
     def _take(self, seen: Sighting, watched: WatchedFolder, handing: Handing) -> None:
         """Hand a file on, or leave it for a later try."""
-        opened, data = open_with_bytes(seen, self._look)
+        opened, data = open_with_bytes(seen, self._look, self._place.limits.picture_bytes)
         if opened.error is not None and not watched.gives_up(opened):
             return
         if not opened.picture_hash:
@@ -134,10 +134,19 @@ class FolderSource:
             handing.finish()  # a file that was given up is handed out again until it is judged
 
     def _take_part(self, part: GatheredPart, watched: WatchedFolder, handing: Handing) -> None:
-        """Hand a part on, or leave it for a later try of its file that cannot be read."""
+        """Hand a part on, or leave it for a later try of its file that cannot be read. One that is larger than may be
+        waits for people."""
+        total, most = sum(one.size_bytes for _, one in part.files.values()), self._place.limits.part_bytes
+        if total > most:  # before a byte of them is read
+            handing.tell(
+                f"{self._place.name}/{part.name}: its files, {len(part.files):,}, have {total:,} bytes, more than the "
+                f"{most:,} of `part_bytes`; take away what is not of this part, or raise that limit."
+            )
+            part.is_tried = True
+            return
         views, seen, belongings, is_broken = list[ArrivedView](), list[Sighting](), list[Belonging](), False
         for name, one in sorted(part.files.values(), key=lambda of: of[1].id):
-            opened, data = open_with_bytes(one, self._look)
+            opened, data = open_with_bytes(one, self._look, self._place.limits.picture_bytes)
             if opened.error is not None and not watched.gives_up(opened):
                 part.is_tried = True
                 return
