@@ -134,6 +134,11 @@ SENTENCES = (
         "All views of %(number)s defective part{|s} have its class, as people say of a part what it is, and not of a "
         "view."
     ),
+    "Boxes are learned picture by picture: each view is a picture of its own.",
+    (
+        "%(number)s view{|s} of defective parts on which nobody drew a box {was|were} left out: nobody said that "
+        "nothing is to be seen there."
+    ),
     "%(number)s part{|s} that passed {is|are} named like a defect, and taken as %(text)s: %(names)s.",
     (
         "Of %(number_all)s test part{|s} %(number)s {is|are} drawn at random and the others chosen for review, by "
