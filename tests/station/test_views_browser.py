@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from kenpin.finished_run import Run
 from kenpin.station.arrival import ArrivedView, PartArrival
 from kenpin.station.clock import now_us
 from kenpin.station.running import Station
@@ -71,7 +70,8 @@ def wait_for_view(page: Any, number: int) -> None:
     """Until the picture of a view is large, in its own size."""
     width = [*SIZES.values()][number][0]
     page.wait_for_function(
-        """([number, width]) => { const place = document.querySelector(".zoom"), item = place.viewer?.world.getItemAt(0);
+        """([number, width]) => { const place = document.querySelector(".zoom");
+        const item = place.viewer?.world.getItemAt(0);
         return place.dataset.at === number && item?.getContentSize().x === width && place.editor?.view.scale > 0; }""",
         arg=[f"{number}", width],
     )
@@ -110,7 +110,7 @@ def test_marks_are_drawn_on_each_view_and_arrive_with_it(page: Any, station: Sta
     assert int(decides.get_attribute("data-side")) == first, "the one that decides is large at first"
     wait_for_view(page, first)
     names = [*SIZES]
-    drawn = []
+    drawn: list[dict[str, Any]] = []
     for number in (first, 1 - first):
         if number != first:
             page.keyboard.press("k")

@@ -50,14 +50,14 @@ def confusion(evaluation: Evaluation) -> str:
 
 
 def mistakes(evaluation: Evaluation) -> str:
-    """How many there are of each kind, and the worst of them, one line a picture."""
-    found = worst_first(evaluation.judged)
+    """How many there are of each kind, and the worst of them, one line a picture, or a part by several."""
+    found, noun = worst_first(evaluation.judged), "part" if any(one.views for one in evaluation.judged) else "picture"
     if not found:
-        return f"No mistake on {counted(len(evaluation.judged), 'picture')}." if evaluation.judged else ""
+        return f"No mistake on {counted(len(evaluation.judged), noun)}." if evaluation.judged else ""
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(str(kind) for kind, _ in found).items())
     head = f"Mistakes: {kinds}" + (f"; the worst {_MISTAKES}:" if len(found) > _MISTAKES else ":")
     rows = tuple(_row(kind, part) for kind, part in found[:_MISTAKES])
-    return as_text(Table(head, ("picture", "mistake", "truth", "prediction", "score"), rows))
+    return as_text(Table(head, (noun, "mistake", "truth", "prediction", "score"), rows))
 
 
 def _row(kind: Mistake, part: JudgedExample) -> tuple[str, ...]:

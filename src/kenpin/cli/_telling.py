@@ -118,10 +118,11 @@ def closing_lines(run: Path, options: TrainOptions) -> list[str]:
 
 
 def _measured_on(evaluation: Evaluation) -> str:
-    count = len(evaluation.judged)
+    count, pictures = len(evaluation.judged), sum(len(part.views) for part in evaluation.judged)
+    noun, of_them = ("part", f" of {counted(pictures, 'picture')}") if pictures else ("picture", "")
     if evaluation.split == "cross-validation":
-        return f"{counted(count, 'training picture')}, each judged by a fit without it"
-    return counted(count, f"{evaluation.split} picture")
+        return f"{counted(count, f'training {noun}')}{of_them}, each judged by a fit without it"
+    return f"{counted(count, f'{evaluation.split} {noun}')}{of_them}"
 
 
 def next_commands(run: Path, options: TrainOptions, evaluation: Evaluation) -> list[str]:

@@ -323,8 +323,9 @@ class PatchSpaceInspector(CellDecoding):
             spaces += f" of each of {counted(len(self._fitted.spaces), 'layer')}"
         if isinstance(self._fitted, CellNeighbours):
             spaces += f" with the {len(self._fitted.cells):,} patches that are farthest from one another"
+        held = counted(good, "good picture" if self.tiling is None else "tile")
         return (
-            f"{rows} × {columns} cells of {counted(good, 'good part' if self.tiling is None else 'tile')}, {spaces}: "
+            f"{rows} × {columns} cells of {held}, {spaces}: "
             f"{counted(self._fitted.mean.shape[1], 'item')}, mean ridge {float(self._fitted.ridge.mean()):.4f}."
         )
 

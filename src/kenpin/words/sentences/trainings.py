@@ -12,6 +12,13 @@ SENTENCES = (
         "No split is named test: these pictures chose the threshold. Each verdict here is by one that was chosen "
         "without the picture, in %(number_folds)s folds."
     ),
+    "No split is named test: the threshold was chosen on the parts that it is measured on here.",
+    (
+        "No split is named test: these parts chose the threshold. Each verdict here is by one that was chosen "
+        "without the part, in %(number_folds)s folds."
+    ),
+    "A part is judged by %(phrase_views)s: the worst of them decides.",
+    "%(number)s training picture{|s} {is|are} of %(number_parts)s part{|s}.",
     "No split is named test: good parts are judged here by fits without them, by the kept threshold.",
     "The weights that ship were chosen by these pictures too: expect somewhat worse figures on others.",
     (
