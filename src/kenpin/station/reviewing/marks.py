@@ -50,7 +50,7 @@ def marks_of_text(text: str) -> tuple[DefectMark, ...]:
     """The marks in the JSON that a form sends; none in an empty text. Raises MarksError.
 
     >>> marks_of_text('[{"label": "dent", "box": [1, 2, 9.5, 8]}]')
-    (DefectMark(label='dent', box_xyxy_px=(1.0, 2.0, 9.5, 8.0), ring_px=None),)
+    (DefectMark(label='dent', box_xyxy_px=(1.0, 2.0, 9.5, 8.0), ring_px=None, view=None),)
     """
     if not text.strip():
         return ()
