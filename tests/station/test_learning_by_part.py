@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kenpin.data.part_names import NameForm, views_of
 from kenpin.data.picture_files import hash_of
-from kenpin.errors import KenpinError, OptionError
+from kenpin.errors import DatasetError, KenpinError
 from kenpin.finished_run import Run
 from kenpin.inspection import Line, Policy
 from kenpin.records import Verdict
@@ -146,7 +146,7 @@ def test_parts_with_other_views_and_shared_pictures_are_left_out_and_told(tmp_pa
     alone = freeze([*odd, *map(_single, parts)], tmp_path / "alone", who="bo", at_us=7)
     assert (alone.by, [part.id for part in alone.parts]) == (None, ["single", *(part.id for part in parts)])
     assert sorted(part.id for part in alone.left_out) == ["part 40", "part 41", "twin"]
-    with pytest.raises(OptionError, match="freeze classes"):
+    with pytest.raises(DatasetError, match="nobody drew a box on any part"):
         freeze(parts, tmp_path / "boxes", who="bo", at_us=7, of_boxes=True, by=FORM)
     later = _frozen(
         [*parts, *(_part(kept, number, ("side", "top")) for number in range(70, 75))], tmp_path / "later", FORM

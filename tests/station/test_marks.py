@@ -128,7 +128,7 @@ def test_marks_survive_from_the_form_to_a_loaded_data_set(
     values = data.draw(drawn_marks(size_wh))
 
     marks = marks_of_text(json.dumps(values))
-    check_marks(marks, size_wh, ["scratch", "dent <b>&amp;", "傷"])
+    check_marks(marks, {None: size_wh}, ["scratch", "dent <b>&amp;", "傷"])
     in_trail = json.loads(json.dumps(values_of_marks(marks)))
     assert in_trail == [{name: one[name] for name in one} for one in values]
     assert kept_marks(json.dumps(in_trail)) == marks
@@ -248,11 +248,11 @@ def test_corners_of_all_regions_are_bounded_together() -> None:
     ring = tuple(float(value) for n in range(MOST_CORNERS) for value in (n % 60, (7 * n) % 50))
     many = [DefectMark(None, (0.0, 0.0, 59.0, 49.0), ring)] * (MOST_CORNERS_TOGETHER // MOST_CORNERS)
     with pytest.raises(MarksError, match="corners together"):
-        check_marks([*many, many[0]], SIZE_WH, [])
+        check_marks([*many, many[0]], {None: SIZE_WH}, [])
     with pytest.raises(MarksError, match="no picture to draw"):
-        check_marks(many[:1], None, [])
+        check_marks(many[:1], {None: None}, [])
     with pytest.raises(MarksError, match="at most 200"):
-        check_marks([DefectMark(None, (0.0, 0.0, 9.0, 9.0))] * (MOST_MARKS + 1), SIZE_WH, [])
+        check_marks([DefectMark(None, (0.0, 0.0, 9.0, 9.0))] * (MOST_MARKS + 1), {None: SIZE_WH}, [])
 
 
 def test_as_much_as_may_be_is_kept_and_read_again() -> None:
@@ -260,7 +260,7 @@ def test_as_much_as_may_be_is_kept_and_read_again() -> None:
     regions = [{"label": "a defect of a long name", "corners": ring}] * (MOST_CORNERS_TOGETHER // MOST_CORNERS)
     boxes = [{"label": "a defect of a long name", "box": [12345.0625, 12345.0625, 12399.0625, 12399.0625]}]
     marks = marks_of_text(json.dumps([*regions, *boxes * (MOST_MARKS - len(regions))]))
-    check_marks(marks, (20_000, 20_000), ["a defect of a long name"])
+    check_marks(marks, {None: (20_000, 20_000)}, ["a defect of a long name"])
     assert kept_marks(json.dumps(values_of_marks(marks))) == marks
 
 
@@ -457,7 +457,7 @@ def test_found_boxes_are_cut_to_the_picture_and_keep_their_outlines() -> None:
         DefectMark("a", (0.0, 0.0, 10.0, 64.0), (0.0, 0.0, 10.0, 0.0, 10.0, 64.0)),
         DefectMark("c", (0.0, 0.0, 5.0, 5.0)),
     ]
-    check_marks(marks, SIZE_WH, ["a", "c"])
+    check_marks(marks, {None: SIZE_WH}, ["a", "c"])
     many = Detections(tuple((0.0, 0.0, 9.0, 9.0) for _ in range(300)), ("a",) * 300)
     assert len(marks_of_detections(many, SIZE_WH, ())) == MOST_MARKS
 

@@ -263,7 +263,11 @@ def test_the_page_of_a_part_shows_every_view_with_its_map_and_which_one_decided(
     key, decided = told["key"], [view["name"] for view in told["views"] if view["decides"]]
     page = browser.get(f"/parts/{key}").text
     for number, name in enumerate(VIEWS):
-        figure = page.partition(f'src="/parts/{key}/picture?view={number}"')[2].partition("</figure>")[0]
+        side = page.partition(f'data-side="{number}"')[2].partition("</li>")[0]
+        assert f'src="/parts/{key}/thumbnail?view={number}"' in side
+        assert (">decides<" in side) is ('aria-current="true"' in side) is (name in decided)
+        figure = page.partition("<h2>Views</h2>")[2].partition(f'src="/parts/{key}/picture?view={number}"')[2]
+        figure = figure.partition("</figure>")[0]
         assert f"View {name} of the part" in figure
         assert f'src="/parts/{key}/layer?view={number}"' in figure
         assert (">decides<" in figure) is (name in decided)
@@ -292,17 +296,16 @@ def test_whoever_looks_blind_sees_the_views_and_nothing_of_what_runs_say(
     key = told["key"]
     assert told["verdict"] == "PASS"
     task = browser.get("/review").text
-    (other,) = [number for number, view in enumerate(told["views"]) if not view["decides"]]
-    assert f'data-zoom="/parts/{key}/picture"' in task
-    assert f"/parts/{key}/picture?view={other}" in task
+    assert f'data-zoom="/parts/{key}/picture?view=0"' in task, "which one decides is not told"
+    assert all(f'href="/parts/{key}/picture?view={number}" data-side="{number}"' in task for number in range(2))
     assert "layer" not in task.partition('id="task"')[2]
     assert ">decides<" not in task
     assert "pooled" not in task
-    assert browser.get(f"/parts/{key}/layer?view={other}").status_code == 404
+    assert browser.get(f"/parts/{key}/layer?view=0").status_code == 404
     answer = browser.post(f"/review/{key}", data={"say": "fail", "marks": ""}, headers={"HX-Request": "true"})
     assert answer.status_code == 200, answer.text
     shown = browser.get(f"/api/v1/parts/{key}").json()
     assert (shown["settled_verdict"], len(shown["views"])) == ("FAIL", 2)
     send(browser, "p0", form(new[0]))
     failed = browser.get("/review").text
-    assert failed.count('<figure class="overlay') == 1
+    assert failed.count('data-side="') == 2

@@ -10,6 +10,7 @@ import pytest
 
 from kenpin import evaluate
 from kenpin.cli import _judged
+from kenpin.cli._judged import mistakes
 from kenpin.cli._telling import closing_lines
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
@@ -19,6 +20,7 @@ from kenpin.export import export_package
 from kenpin.export.quantised import export_int8
 from kenpin.finished_run import Run
 from kenpin.models import get_family
+from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.package import folder_of_report
 from kenpin.predictor import load_predictor
 from kenpin.quality.part_verdicts import SeenView, judge_part
@@ -26,6 +28,9 @@ from kenpin.records import Example, Verdict
 from kenpin.run.layout import evaluation_files
 from kenpin.run.maps import read_maps
 from kenpin.updating import update
+from kenpin.words import Texts
+from kenpin.words.recorded import translated
+from tests.catalogues import TRANSLATED
 from tests.commands import Run as Command
 from tests.part_pictures import FORM, VIEWS, draw_parts, trained
 
@@ -246,3 +251,17 @@ def test_lots_stay_together_where_a_column_names_parts(parts: Path) -> None:
     lots = [f"L{int(Path(id).name[3:5]) // 4}" for id in data.column("id")]
     assert with_parts(data.with_groups(lots), FORM).column("group") == lots
     assert isinstance(data[0], Example)
+
+
+def test_what_is_told_of_a_run_by_part_tells_parts_and_pictures_apart(run: Run) -> None:
+    told = "\n".join(closing_lines(Path(run), MahalanobisOptions(data="parts", out="run", by=FORM)))
+    assert "On 24 training parts of 48 pictures, each judged by a fit without it:" in told
+    assert "these parts chose the threshold" in told
+    assert "these pictures" not in told
+    assert "48 training pictures are of 24 parts." in run.notes
+    assert any("cells of 40 good pictures, one unit space" in note for note in run.notes), run.notes
+    told_on_pages = [note for note in run.notes if " part" in note and not note.startswith("Threshold")]
+    for note in (*told_on_pages, *run.evaluation.notes):
+        for language in TRANSLATED:
+            assert translated(note, Texts(language)) is not None, note
+    assert mistakes(run.evaluation) == "No mistake on 24 parts."

@@ -119,10 +119,11 @@ def closing_lines(run: Path, options: TrainOptions) -> list[str]:
 
 
 def _measured_on(evaluation: Evaluation) -> str:
-    count = len(evaluation.judged)
+    count, pictures = len(evaluation.judged), sum(len(part.views) for part in evaluation.judged)
+    of_them = f" of {counted(pictures, 'picture')}" if pictures else ""
     if evaluation.split == "cross-validation":
-        return f"{counted(count, f'training {unit_of(evaluation)}')}, each judged by a fit without it"
-    return counted(count, f"{evaluation.split} {unit_of(evaluation)}")
+        return f"{counted(count, f'training {unit_of(evaluation)}')}{of_them}, each judged by a fit without it"
+    return f"{counted(count, f'{evaluation.split} {unit_of(evaluation)}')}{of_them}"
 
 
 def next_commands(run: Path, options: TrainOptions, evaluation: Evaluation) -> list[str]:

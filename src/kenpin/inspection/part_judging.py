@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kenpin.errors import OptionError, first_line
 from kenpin.inspection.closer_look import Seen
-from kenpin.inspection.fusing import SEVERITY, Fused
+from kenpin.inspection.fusing import SEVERITY, Fused, RegionsByRun
 from kenpin.inspection.isolating import Failed, attempt, on_each
 from kenpin.inspection.judging import Judges, with_checked
 from kenpin.inspection.part_pictures import PartPictures, View
@@ -19,6 +19,7 @@ from kenpin.inspection.runs import JudgedPart, PolicyRun
 from kenpin.plural import counted
 from kenpin.quality.part_verdicts import SeenView, judge_part, worst_view
 from kenpin.records import Judgement, Verdict
+from kenpin.regions.region import DefectRegion
 from kenpin.views import PartViews
 
 
@@ -117,7 +118,7 @@ class PartJudges:
         judged, errors = dict[int, JudgedPart](), dict[int, str]()
         for place, (view, answer) in enumerate(zip(part.views, answers, strict=True)):
             if isinstance(answer, JudgedPart):
-                judged[place] = answer
+                judged[place] = replace(answer, regions=_on_view(answer.regions, view))
             else:
                 failed = None if answer is None else f"The runs failed on it: {first_line(answer.error)}"
                 errors[place] = as_text(failed or f"{view.opened.error}")
@@ -136,7 +137,8 @@ class PartJudges:
             fused = Fused(Verdict.REVIEW, tuple(why if hindrance is None else [hindrance, *why]))
         else:
             regions = {
-                name: tuple(region for of in judged.values() for region in of.regions[name])
+                # the largest of all first, as those of a picture are
+                name: sorted((one for of in judged.values() for one in of.regions[name]), key=_area, reverse=True)
                 for name in judged[0].regions
             }
             fused = self._judges.fused(judgements, regions)
@@ -157,7 +159,7 @@ class PartJudges:
             failed |= {f"{what}, {views[place].shown}": error for what, error in seen[place].failed.items()}
         maps = {run: seen[place].maps[run] for run, place in part.worst_by_run.items() if run in seen[place].maps}
         record = self._judges.whole(part.as_one(worst), replace(seen[worst], maps=maps, failed=failed))
-        answers = tuple(replace(one, view=views[part.worst_by_run[one.run]].shown) for one in record.answers)
+        answers = tuple(replace(one, view=as_text(views[part.worst_by_run[one.run]].shown)) for one in record.answers)
         return self._with_views(replace(record, answers=answers), part, seen)
 
     def _with_views(self, record: PartRecord, part: _Joined, seen: Mapping[int, Seen]) -> PartRecord:
@@ -185,6 +187,16 @@ def not_by_part(judges: Judges, part: PartPictures) -> PartRecord:
     why = f"It came as {counted(len(part.views), 'picture')}, and parts are judged by single ones: a person must look."
     record = judges.record(part.whole(part.views[0]), Verdict.REVIEW, (why,))
     return replace(record, views=tuple(_recorded(view, _error_of(view), ()) for view in part.views))
+
+
+def _on_view(regions: RegionsByRun, view: View) -> dict[str, tuple[DefectRegion, ...]]:
+    return {
+        run: tuple(replace(region, view=as_text(view.shown)) for region in of_run) for run, of_run in regions.items()
+    }
+
+
+def _area(region: DefectRegion) -> float:
+    return region.area_px
 
 
 def _error_of(view: View) -> str | None:

@@ -179,9 +179,14 @@ class PartRecord:
     run, `picture` and `size_wh` those of the worst view, and `picture_hash` is over all."""
 
     @property
+    def deciding_place(self) -> int | None:
+        """Place of the view whose picture stands for the part; None where the part is of one picture."""
+        return next((place for place, view in enumerate(self.views) if view.picture == self.picture), None)
+
+    @property
     def deciding(self) -> RecordedView | None:
         """The view whose picture stands for the part; None where the part is of one picture."""
-        return next((view for view in self.views if view.picture == self.picture), None)
+        return None if self.deciding_place is None else self.views[self.deciding_place]
 
     @property
     def answers_on_picture(self) -> tuple[Answer, ...]:
@@ -243,6 +248,7 @@ _REGION = pa.struct(
         ("resolution_mm", pa.float64()),
         ("places", pa.list_(pa.string())),
         ("ignored", pa.bool_()),
+        ("view", pa.string()),
     ]
 )
 _ANSWER = pa.struct(

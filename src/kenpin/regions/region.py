@@ -48,6 +48,8 @@ class DefectRegion:
     """Names of the policy's places that it lies in, or touches."""
     ignored: bool = False
     """Whether it is smaller than what the policy counts."""
+    view: str | None = None
+    """The view that it is on, where a part is judged by several."""
 
 
 def scale_of(px_per_mm: float | tuple[float, ...] | None) -> PxPerMm | None:
@@ -93,9 +95,12 @@ def told_region(region: DefectRegion) -> str:
 
     >>> told_region(DefectRegion((), (), (0, 0, 4, 2), (2.0, 1.0), 8.0, 4.0, 2.0, resolution_px=16.0))
     '8 px², 4 × 2 px (cells of 16 px) at 2, 1 px'
+    >>> told_region(DefectRegion((), (), (0, 0, 4, 2), (2.0, 1.0), 8.0, 4.0, 2.0, view="top"))
+    '8 px², 4 × 2 px at 2, 1 px on view top'
     """
     x, y = (f"{value:.0f}" for value in region.centre_xy_px)
-    return f"{told_size(region)} at {x}, {y} px"
+    on_view = "" if region.view is None else f" on view {region.view}"
+    return f"{told_size(region)} at {x}, {y} px{on_view}"
 
 
 def told_size(region: DefectRegion) -> str:

@@ -43,6 +43,11 @@ _UNTESTED = {
     "here.",
     Target.LABEL: "No split is named test: the threshold was chosen on the pictures that it is measured on here.",
 }
+_UNTESTED_PARTS = "No split is named test: the threshold was chosen on the parts that it is measured on here."
+_CROSS_DECIDED_PARTS = (
+    "No split is named test: these parts chose the threshold. Each verdict here is by one that was chosen without "
+    "the part, in {folds} folds."
+)
 _CROSS_DECIDED = (
     "No split is named test: these pictures chose the threshold. Each verdict here is by one that was chosen without "
     "the picture, in {folds} folds."
@@ -166,13 +171,14 @@ class Training:
                 pictures, predictions, notes = joined.examples, joined.predictions, joined.notes
         else:
             pictures, split, predictions = scored.pictures, scored.split, decided.predictions
-            notes = (_UNTESTED.get(target, _UNTESTED[Target.LABEL]),)
+            by_part = start.views is not None  # of labels alone
+            notes = (_UNTESTED_PARTS if by_part else _UNTESTED.get(target, _UNTESTED[Target.LABEL]),)
             others = (
                 None if decided.threshold is None else decide_without_each(inspector, start.options, target, scored)
             )
             if others is not None:
                 predictions, thresholds, folds = others
-                notes = (_CROSS_DECIDED.format(folds=folds),)
+                notes = ((_CROSS_DECIDED_PARTS if by_part else _CROSS_DECIDED).format(folds=folds),)
             if isinstance(inspector, Trainable) and target.judges:
                 notes = (*notes, _CHOSEN)
             notes = (*notes, *self.chosen_below(scored))

@@ -29,7 +29,7 @@ from kenpin.models.good_parts import OfGoodParts
 from kenpin.models.inference import check_readable
 from kenpin.models.settling import Settles
 from kenpin.models.tiles import for_learning
-from kenpin.plural import counted
+from kenpin.plural import counted, is_are
 from kenpin.run.record import check_run_free
 from kenpin.runtime import chosen_engine
 from kenpin.targets import Target
@@ -193,7 +193,14 @@ def begin(
         refuse_table(dataset)
     parts = divide(grouped if taken is None else taken.dataset, chosen.target, family, options.leave_out)
     views = PartViews.of(options.by, views_of(parts.training, options.by)) if is_by_part and not without else None
-    view_notes = () if views is None else (f"A part is judged by {views}: the worst of them decides.",)
+    view_notes: tuple[str, ...] = ()
+    if views is not None:
+        count = len({part for part, _ in views_of(parts.training, options.by)})
+        told = f"{counted(len(parts.training), 'training picture')} {is_are(len(parts.training))}"
+        view_notes = (
+            f"A part is judged by {views}: the worst of them decides.",
+            f"{told} of {counted(count, 'part')}.",
+        )
     task, task_notes = (
         task_of(parts.training, chosen.target, options.ok_labels) if taken is None else (taken.task, (taken.note,))
     )

@@ -3,8 +3,9 @@
 `bbox` is left, top, width and height in pixels of the displayed picture, fractions allowed; boxes come out as
 x1 y1 x2 y2 in pixels. `segmentation` is a list of polygons, or an RLE mask as a list or compressed: the outline; where
 there is no `bbox`, the box around it. Ids may be any whole number, 0 too, or text. A picture without annotations is
-annotated as empty. CVAT calls its only part `default`, which is no split. Key points are not read. Boxes survive up to
-the rounding of one subtraction, outlines exactly.
+annotated as empty. CVAT calls its only part `default`, which is no split. Key points are not read. A picture's group is
+the text `group` of its image, which is kenpin's own. Boxes survive up to the rounding of one subtraction, outlines
+exactly.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, ImageSource
 
 SUMMARY = "COCO JSON: a single file, annotations/*.json, or <split>/_annotations.coco.json"
-CARRIES = frozenset({"split", "boxes", "crowd", "outlines", "classes"})
+CARRIES = frozenset({"split", "boxes", "crowd", "outlines", "group", "classes"})
 
 _ROBOFLOW = "_annotations.coco.json"
 _INSTANCES = re.compile(r"(?:instances|(?P<of_points>person_keypoints))(?:_(?P<split>.+))?")
@@ -85,7 +86,8 @@ def write(dataset: Dataset, path: Path) -> None:
         width, height = example.size_wh or displayed_size(example.image)
         image_id = len(images[split]) + 1
         name = written.rpartition("/")[2]
-        images[split].append({"id": image_id, "file_name": name, "width": width, "height": height})
+        group = {} if example.group is None else {"group": example.group}
+        images[split].append({"id": image_id, "file_name": name, "width": width, "height": height, **group})
         detections = example.boxes or Detections()
         crowd = detections.crowd or (False,) * len(detections)
         for box, label, is_crowd, outline in zip(
@@ -229,7 +231,10 @@ def _examples(files: list[_File], root: Path, reading: Reading) -> Iterator[Exam
             listed.add(path)
             picture = ImageSource(path), _size(image)
             boxes = _detections(file, file.by_image.get(number, []), picture, reading)
-            yield Example(id_below(path, root), picture[0], file.split, boxes=boxes, size_wh=picture[1], origin=where)
+            group = image["group"] if isinstance(image.get("group"), str) else None
+            yield Example(
+                id_below(path, root), picture[0], file.split, group=group, boxes=boxes, size_wh=picture[1], origin=where
+            )
         for number in file.by_image.keys() - known:
             for index, _ in file.by_image[number]:
                 what, remedy = f"there is no image with id {number}", "Add the image, or remove the annotation"

@@ -319,7 +319,7 @@ class PatchSpaceInspector(CellDecoding):
         return self._where == "pooled"
 
     def _counted(self, good: int) -> str:
-        return counted(good, "good part" if self.tiling is None else "tile")
+        return counted(good, "good picture" if self.tiling is None else "tile")
 
     def save(self, folder: Path) -> None:
         """The arrays of the spaces and of the head, and which parts that has learned from; the base is loaded again by

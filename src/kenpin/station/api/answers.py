@@ -44,6 +44,7 @@ class RegionAnswer(BaseModel):
     peak: float | None = Field(description="Highest number of the map in it, or score of the detection.")
     places: tuple[str, ...] = Field(description="Places of the policy that it touches.")
     ignored: bool = Field(description="Whether it is too small to count.")
+    view: str | None = Field(description="The view that it is on; null where the part is judged by one picture.")
 
 
 class RunAnswer(BaseModel):
@@ -132,6 +133,7 @@ class MarkAnswer(BaseModel):
     label: str | None = Field(description="Class of the defect; null: that of the part.")
     xyxy_px: tuple[float, float, float, float] = Field(description="In the displayed picture; of a region around it.")
     corners_px: tuple[float, ...] | None = Field(description="x and y of a region's corners in turn; null of a box.")
+    view: int | None = Field(description="Place in `views` of the one that it is on, from 0; null of one picture.")
 
 
 class ReviewAnswer(BaseModel):
@@ -230,7 +232,7 @@ def reviewed_answer(part: PartRow, record: PartRecord, reviews: Sequence[Persons
 
 
 def _mark_answer(mark: DefectMark) -> MarkAnswer:
-    return MarkAnswer(label=mark.label, xyxy_px=mark.box_xyxy_px, corners_px=mark.ring_px)
+    return MarkAnswer(label=mark.label, xyxy_px=mark.box_xyxy_px, corners_px=mark.ring_px, view=mark.view)
 
 
 def _run_answer(answer: Answer) -> RunAnswer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,24 +104,19 @@ def freeze(
 
     earlier: the frozen data sets of the product, whose test parts stay test parts; test_share: share of each class that
     is held out; of_boxes: whether it holds boxes and outlines in COCO's form, in place of class folders; by: what tells
-    parts by several pictures to the runs that judge: it then holds a table, each picture with its part and view; None
-    where each picture is a part.
+    parts by several pictures to the runs that judge: it then holds a table, each picture with its part and view, or of
+    boxes each picture by itself, those of a part as one group; None where each picture is a part.
 
     Left out and told are parts of one picture that were settled differently, parts whose picture is gone or is none or
-    that have other views, and of boxes parts that failed and on which nobody drew any. Raises OutputError, and
-    OptionError or DatasetError where a part is not settled, a picture is not the one that was settled, or nothing is
-    left.
+    that have other views, and of boxes parts that failed and views of these on which nobody drew any. Raises
+    OutputError, and OptionError or DatasetError where a part is not settled, a picture is not the one that was settled,
+    or nothing is left.
     """
     if not 0 < test_share < 1:
         raise OptionError(f"a test share of {test_share} leaves nothing to learn from or to test on; give one between.")
     for part in parts:
         if part.verdict is Verdict.REVIEW:
             raise OptionError(f"part {part.id}: is not settled; freeze parts that people passed or failed.")
-    if by is not None and of_boxes:
-        raise OptionError(
-            "data set: a part by several pictures has its boxes on one of them, so that none teaches where the others "
-            "are defective; freeze classes."
-        )
     usable, left_out = _usable(parts)
     usable, others = whole_parts(usable, by_part=by is not None)
     left_out += others
@@ -130,11 +125,13 @@ def freeze(
     if of_boxes:
         if not any(part.is_drawn for part in usable):
             raise DatasetError("data set: nobody drew a box on any part; draw some in the review, or freeze classes.")
-        usable, without = _with_boxes(usable)
+        usable, without, views_told = _with_boxes(usable)
         left_out += without
+    else:
+        views_told = _of_views(usable)
     labels, notes = _labels(usable)
     splits = _splits(usable, labels, test_share, earlier)
-    naming = None if by is None else Naming.of(by, usable)
+    naming = None if by is None or of_boxes else Naming.of(by, usable)
     with ExitStack() as opened:
         folder = opened.enter_context(new_folder(target, overwrite=False))
         examples: Iterable[Example]
@@ -143,14 +140,9 @@ def freeze(
             examples = opened.enter_context(named_pictures(labelled, naming, folder))
         else:
             examples = (
-                Example(
-                    part.content,
-                    ImageSource(str(part.picture)),
-                    split,
-                    label=None if of_boxes else label,
-                    boxes=_boxes(part, label) if of_boxes else None,
-                )
+                example
                 for part, label, split in zip(usable, labels, splits, strict=True)
+                for example in _examples(part, label, split, of_boxes=of_boxes)
             )
         format = "csv" if naming is not None else "coco" if of_boxes else "folders"
         write_dataset(Dataset.from_examples(examples, format=format), folder / DATA, format)
@@ -181,8 +173,8 @@ def freeze(
                 for part, label, split in zip(usable, labels, splits, strict=True)
             ),
             left_out=tuple(left_out),
-            notes=(*notes, *_told(left_out), *_of_views(usable), *_of_test(usable, splits)),
-            boxes=sum(len(part.boxes or ()) for part in usable) if of_boxes else None,
+            notes=(*notes, *_told(left_out), *views_told, *_of_test(usable, splits)),
+            boxes=sum(len(boxes or ()) for part in usable for boxes in part.drawn) if of_boxes else None,
             by=None if naming is None else naming.by,
         )
         values = {"schema": SCHEMA, **to_json(frozen)}
@@ -234,21 +226,41 @@ def _usable(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[Lef
     return usable, left_out
 
 
-def _with_boxes(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[LeftOutPart]]:
-    """Without parts that failed and have no box: a detector would learn that nothing is there."""
-    fit, left_out = [], []
+def _with_boxes(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[LeftOutPart], list[str]]:
+    """Without parts that failed, and views of these, that have no box: a detector would learn that nothing is there;
+    and notes on the views."""
+    fit, left_out = list[ReviewedPart](), list[LeftOutPart]()
     for part in parts:
-        if _is_good(part) or part.is_drawn:
+        if _is_good(part):
             fit.append(part)
+        elif part.is_drawn:
+            fit.append(replace(part, views=tuple(view for view in part.views if view.boxes)))
         else:
             left_out.append(LeftOutPart(part.id, part.content, _UNDRAWN))
-    return fit, left_out
+    if not any(part.views for part in fit):
+        return fit, left_out, []
+    notes = ["Boxes are learned picture by picture: each view is a picture of its own."]
+    kept = {part.content: len(part.views) for part in fit}
+    bare = sum(len(part.views) - kept[part.content] for part in parts if part.content in kept)
+    if bare:
+        notes.append(
+            f"{counted(bare, 'view')} of defective parts on which nobody drew a box {was_were(bare)} left out: nobody "
+            "said that nothing is to be seen there."
+        )
+    return fit, left_out, notes
 
 
-def _boxes(part: ReviewedPart, label: str) -> Detections:
-    """The boxes of a part, each with a class; a good part has none. label: of a box whose class nobody named."""
-    boxes = part.boxes or Detections()
-    return replace(boxes, labels=tuple(own or label for own in boxes.labels))
+def _examples(part: ReviewedPart, label: str, split: Split, *, of_boxes: bool) -> Iterator[Example]:
+    """A part by one picture with its class; or with its boxes, where it has views each of them, as one group. label: of
+    the part, and of a box whose class nobody named."""
+    if not of_boxes:
+        yield Example(part.content, ImageSource(str(part.picture)), split, label=label)
+        return
+    group = part.content if part.views else None
+    for content, picture, drawn in zip(part.contents, part.pictures, part.drawn, strict=True):
+        boxes = drawn or Detections()  # a good part has none
+        boxes = replace(boxes, labels=tuple(own or label for own in boxes.labels))
+        yield Example(content, ImageSource(str(picture)), split, group=group, boxes=boxes)
 
 
 def _labels(parts: Sequence[ReviewedPart]) -> tuple[list[str], list[str]]:
@@ -284,7 +296,12 @@ def _splits(
     for row, part in enumerate(parts):
         of_id[part.id].append(row)
     units = [
-        SplitUnit(tuple(one for row in rows for one in parts[row].contents), labels[rows[0]]) for rows in of_id.values()
+        # over all views too: of a part whose boxes were frozen before, it may be with other views
+        SplitUnit(
+            tuple(dict.fromkeys(one for row in rows for one in (parts[row].content, *parts[row].contents))),
+            labels[rows[0]],
+        )
+        for rows in of_id.values()
     ]
     splits: list[Split] = ["train"] * len(parts)
     for rows, found in zip(of_id.values(), divide(units, share, before), strict=True):

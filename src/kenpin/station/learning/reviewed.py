@@ -17,6 +17,8 @@ class ReviewedView:
     content: str
     """Hash of its bytes, 32 hexadecimal digits."""
     picture: Path
+    boxes: Detections | None = None
+    """Where people drew that it is defective, as of a part; None where nobody drew on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class ReviewedPart:
     """Its class, where the product has some."""
     boxes: Detections | None
     """Where it is defective, in pixels of the displayed picture; an empty label is that of the part. None where nobody
-    drew any."""
+    drew any, and of several pictures, which have their own."""
     settled_by: str
     settled_us: int
     """UTC, microseconds since 1970."""
@@ -63,7 +65,12 @@ class ReviewedPart:
     @property
     def is_drawn(self) -> bool:
         """Whether somebody drew where it is defective."""
-        return bool(self.boxes)
+        return any(self.drawn)
+
+    @property
+    def drawn(self) -> tuple[Detections | None, ...]:
+        """What people drew on each of its pictures."""
+        return tuple(view.boxes for view in self.views) or (self.boxes,)
 
 
 @dataclass(frozen=True, slots=True)

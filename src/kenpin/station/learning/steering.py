@@ -19,7 +19,7 @@ from kenpin.files import write_json
 from kenpin.inspection.policy import MapOptions, Policy, RunOptions
 from kenpin.models import family_names
 from kenpin.models.package import folder_of_report
-from kenpin.records import Verdict
+from kenpin.records import Detections, Verdict
 from kenpin.run.record import read_record
 from kenpin.station.clock import Clock, now_us
 from kenpin.station.folder import StationFolder, check_product
@@ -29,7 +29,7 @@ from kenpin.station.learning.commands import repeated_options, training_command
 from kenpin.station.learning.data_sets import DATA, FrozenDataSet, freeze, read_frozen
 from kenpin.station.learning.jobs import Job, JobOrder, Jobs, JobState, forecast
 from kenpin.station.learning.reviewed import ReviewedPart, ReviewedView
-from kenpin.station.reviewing.marks import detections_of_marks, kept_marks
+from kenpin.station.reviewing.marks import DefectMark, detections_of_marks, kept_marks, on_views
 from kenpin.station.store.entering import Entering
 from kenpin.station.store.opening import Store
 from kenpin.station.store.part_tables import PARTS
@@ -162,6 +162,13 @@ class Learning:
         views: dict[str, list[ViewRow]] = {}
         for view in stream_views(self._store, product):
             views.setdefault(view.key, []).append(view)
+        drawn_on = {
+            key: _by_view(
+                on_views(kept_marks(of), next((one.number for one in views.get(key, ()) if one.decides), None))
+            )
+            for key, of in marks.items()
+        }
+        nothing: dict[int | None, Detections | None] = {}
         return [
             ReviewedPart(
                 id=row.id,
@@ -169,19 +176,22 @@ class Learning:
                 picture=self._pictures.path(row.picture_hash),
                 verdict=Verdict(row.settled_verdict),
                 label=row.settled_label,
-                boxes=detections_of_marks(kept_marks(marks.get(row.key))),
+                boxes=drawn_on.get(row.key, nothing).get(None),
                 settled_by=last[row.key].who if row.key in last else "",
                 settled_us=last[row.key].at_us if row.key in last else row.judged_us,
                 sampled=row.sampled is not None,
                 is_picture=all(one.width_px is not None for one in views.get(row.key, (row,))),
                 views=tuple(
-                    ReviewedView(view.name, view.picture_hash, self._pictures.path(view.picture_hash))
+                    ReviewedView(
+                        view.name, view.picture_hash, self._pictures.path(view.picture_hash),
+                        drawn_on.get(row.key, nothing).get(view.number),
+                    )
                     for view in views.get(row.key, ())
                 ),
             )
             for row in rows
             if row.picture_hash
-        ]
+        ]  # fmt: skip
 
     # ---- trainings ----
 
@@ -329,6 +339,14 @@ class Learning:
         policy = self._running(job.order.product)
         who = Person(job.order.who, None, frozenset(), None)
         self._versions.install(who, job.order.product, with_run(policy, job.run), _origin(job))
+
+
+def _by_view(marks: Iterable[DefectMark]) -> dict[int | None, Detections | None]:
+    """Marks as boxes, by the views that they are on."""
+    found: dict[int | None, list[DefectMark]] = {}
+    for mark in marks:
+        found.setdefault(mark.view, []).append(mark)
+    return {view: detections_of_marks(of) for view, of in found.items()}
 
 
 def with_run(policy: Policy | None, run: Path) -> Policy:

@@ -17,8 +17,8 @@ from kenpin.inspection.record import PartRecord, first_map
 from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival
 from kenpin.station.pages.asking import PageAsked, asked_page
-from kenpin.station.pages.marking import layers_of
-from kenpin.station.pages.part_views import shown_views, view_at
+from kenpin.station.pages.marking import layers_of, sizes_of
+from kenpin.station.pages.part_views import first_view, shown_views, view_at
 from kenpin.station.pages.regions import region_table
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.sending import download
@@ -125,11 +125,13 @@ def part_page(request: Request, key: str) -> Response:
         return RedirectResponse(f"/review?product={part.product}", 303)
     with asked.station.store.reading() as connection:
         reviews = asked.station.reviewing.reviews_of(connection, key)
+    views = shown_views(record, asked.station.pictures)
+    first = first_view(views)
     has_picture = bool(part.picture_hash) and asked.station.pictures.find(part.picture_hash) is not None
     return asked.answer(
-        "part", "parts", part=part, record=record, layers=layers_of(part, record, reviews), has_picture=has_picture,
-        reviews=reviews, products=asked.assignable(part), regions=region_table(record),
-        views=shown_views(record, asked.station.pictures),
+        "part", "parts", part=part, record=record, layers=layers_of(part, record, reviews),
+        has_picture=has_picture or first is not None, reviews=reviews, products=asked.assignable(part),
+        regions=region_table(record), views=views, first=first, sizes=sizes_of(part, record),
     )  # fmt: skip
 
 

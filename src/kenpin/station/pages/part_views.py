@@ -29,10 +29,14 @@ class ShownView:
     error: str | None
     """Why it could not be judged."""
 
+    @property
+    def can_be_shown(self) -> bool:
+        """Whether there is a picture that can be opened."""
+        return self.has_picture and self.size_wh is not None
+
 
 def shown_views(record: PartRecord, pictures: KeptPictures, *, is_blind: bool = False) -> list[ShownView]:
-    """The views of a record in its order; none of a single picture. is_blind: without what runs say of them, and
-    without the one that is shown already, as it stands for the part."""
+    """The views of a record in its order; none of a single picture. is_blind: without what runs say of them."""
     return [
         ShownView(
             number,
@@ -46,8 +50,14 @@ def shown_views(record: PartRecord, pictures: KeptPictures, *, is_blind: bool = 
             view.error,
         )
         for number, view in enumerate(record.views)
-        if not (is_blind and view is record.deciding)
     ]
+
+
+def first_view(views: Sequence[ShownView]) -> ShownView | None:
+    """The view that is shown large at first: the one that decides, where that is told and can be shown, else the first
+    one that can be. None where none can, and of a part by one picture."""
+    shown = [view for view in views if view.can_be_shown]
+    return next((view for view in shown if view.decides), shown[0] if shown else None)
 
 
 def view_at(record: PartRecord, number: str) -> RecordedView:

@@ -14,7 +14,7 @@ from kenpin.inspection.record import RecordedCase
 from kenpin.records import Verdict
 from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.marking import Marking, marking_of
-from kenpin.station.pages.part_views import ShownView, shown_views
+from kenpin.station.pages.part_views import ShownView, first_view, shown_views
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.shell import Choice
 from kenpin.station.reviewing.marks import MarksError, marks_of_text
@@ -45,7 +45,9 @@ class TaskView:
     marking: Marking | None
     """To draw where it is defective; None where there is no picture to draw on."""
     views: Sequence[ShownView]
-    """Of a part by several pictures: all of them, or for an own look those beside the one to draw on."""
+    """Of a part by several pictures, all of them."""
+    first: ShownView | None
+    """The view that is shown large at first; None of a part by one picture."""
 
 
 @ROUTER.get("/review")
@@ -105,6 +107,7 @@ def _view(asked: PageAsked, task: ReviewTask) -> TaskView:
     record = read_record(asked.station.folder, part.journal, part.offset_bytes, part.key)
     classes = asked.station.defects_of(part.product)
     drafts = asked.station.reviewing.taken_back(asked.who, part.key)
+    views = shown_views(record, asked.station.pictures, is_blind=task.is_blind)
     described = None if record.description is None else record.description.appearance
     return TaskView(
         part=part,
@@ -115,7 +118,8 @@ def _view(asked: PageAsked, task: ReviewTask) -> TaskView:
         nearest=() if task.is_blind else record.cases,
         description=None if task.is_blind else described,
         marking=marking_of(part, record, classes, drafts, is_blind=task.is_blind),
-        views=shown_views(record, asked.station.pictures, is_blind=task.is_blind),
+        views=views,
+        first=first_view(views),
     )
 
 

@@ -13,7 +13,15 @@ from kenpin.errors import OptionError
 from kenpin.records import Verdict
 from kenpin.station.clock import HOUR_US, MINUTE_US, Clock, now_us
 from kenpin.station.reviewing.applied import REVIEWED, UNDONE
-from kenpin.station.reviewing.marks import DefectMark, MarksError, check_marks, kept_marks, values_of_marks
+from kenpin.station.reviewing.marks import (
+    DefectMark,
+    MarksError,
+    Sizes,
+    check_marks,
+    kept_marks,
+    on_views,
+    values_of_marks,
+)
 from kenpin.station.reviewing.sampling import number_of, wants_second
 from kenpin.station.reviewing.settling import ReviewState
 from kenpin.station.settings import ProductSettings
@@ -23,6 +31,7 @@ from kenpin.station.store.part_tables import PARTS
 from kenpin.station.store.queries import PartRow, find_part
 from kenpin.station.store.review_tables import LENT, REVIEWS, WANTED
 from kenpin.station.store.tables import insert_into
+from kenpin.station.store.views import ViewRow, views_of
 from kenpin.station.who.rights import Person, Right
 
 Why = Literal["cost", "sample", "second", "third"]
@@ -123,8 +132,9 @@ class Reviewing:
         note: str | None,
         marks: Sequence[DefectMark] = (),
     ) -> None:
-        """Say what a part is, and where it is defective; saying it again replaces what one said before. Raises
-        NotAllowedError, OptionError, StoreError, OSError, and then nothing of it is kept."""
+        """Say what a part is, and where it is defective; saying it again replaces what one said before. marks: those
+        without a view are on the picture that stands for the part. Raises NotAllowedError, OptionError, StoreError,
+        OSError, and then nothing of it is kept."""
         who.check(Right.REVIEW)
         if verdict is Verdict.REVIEW:
             raise OptionError("a person says PASS or FAIL, or leaves the part to somebody else.")
@@ -133,8 +143,9 @@ class Reviewing:
         if verdict is Verdict.PASS and marks:
             raise MarksError("a good part has no marks; remove them, or say that it is defective.")
         with self._saying:
-            part, reviewers = self._part(key), self._reviewers(key)
-            check_marks(marks, part.size_wh, self._classes_of(part.product))
+            part, reviewers, views = self._part(key), self._reviewers(key), self._views(key)
+            marks = on_views(marks, _deciding(views))
+            check_marks(marks, _sizes(part, views), self._classes_of(part.product))
             if part.settled_verdict is not None and who.name not in reviewers:
                 raise OptionError("others have settled this part meanwhile; take the next one.")
             about = {
@@ -142,6 +153,8 @@ class Reviewing:
                 "product": part.product,
                 "id": part.id,
                 "picture": part.picture_hash,
+                # what the views of marks are, also to whoever has the trail alone
+                **({"views": [{"name": one.name, "picture": one.picture_hash} for one in views]} if views else {}),
                 "verdict": verdict.value,
                 "label": label,
                 "note": note,
@@ -179,7 +192,8 @@ class Reviewing:
 
     def reviews_of(self, connection: Connection, key: str) -> list[PersonsReview]:
         """All that was said of a part, the newest first."""
-        rows = connection.execute(select(REVIEWS).where(REVIEWS.c.key == key).order_by(REVIEWS.c.at_us.desc()))
+        rows = connection.execute(select(REVIEWS).where(REVIEWS.c.key == key).order_by(REVIEWS.c.at_us.desc())).all()
+        deciding = _deciding(views_of(connection, key))
         return [
             PersonsReview(
                 row.who,
@@ -188,7 +202,7 @@ class Reviewing:
                 row.note,
                 row.at_us,
                 row.undone,
-                kept_marks(row.marks),
+                on_views(kept_marks(row.marks), deciding),
                 row.marks_hold,
             )
             for row in rows
@@ -199,7 +213,8 @@ class Reviewing:
         mine = select(REVIEWS.c.undone, REVIEWS.c.marks).where(REVIEWS.c.key == key, REVIEWS.c.who == who.name)
         with self._store.reading() as connection:
             last = connection.execute(mine.order_by(REVIEWS.c.at_us.desc()).limit(1)).one_or_none()
-        return kept_marks(last.marks) if last is not None and last.undone else ()
+            deciding = _deciding(views_of(connection, key))
+        return on_views(kept_marks(last.marks), deciding) if last is not None and last.undone else ()
 
     # ---- what is next ----
 
@@ -240,11 +255,23 @@ class Reviewing:
             raise OptionError("there is no such part.")
         return part
 
+    def _views(self, key: str) -> tuple[ViewRow, ...]:
+        with self._store.reading() as connection:
+            return views_of(connection, key)
+
     def _reviewers(self, key: str) -> set[str]:
         with self._store.reading() as connection:
             return set(
                 connection.execute(select(REVIEWS.c.who).where(REVIEWS.c.key == key, ~REVIEWS.c.undone)).scalars()
             )
+
+
+def _deciding(views: Sequence[ViewRow]) -> int | None:
+    return next((view.number for view in views if view.decides), None)
+
+
+def _sizes(part: PartRow, views: Sequence[ViewRow]) -> Sizes:
+    return {view.number: view.size_wh for view in views} if views else {None: part.size_wh}
 
 
 def _is_open(product: str) -> ColumnElement[bool]:

@@ -40,6 +40,7 @@ PHRASES = (
     ),
     "%(text_name)s (%(number)s times as far as usual)",
     "%(number)s good part{|s}",
+    "%(number)s good picture{|s}",
     "%(number)s tile{|s}",
     "a unit space in each",
     "one unit space",

@@ -96,6 +96,9 @@ SENTENCES = (
     "mark %(number_mark)s: a box has four numbers, left, top, right and bottom; draw it again.",
     "mark %(number_mark)s: has more than %(number_most)s corners; draw a simpler region.",
     "mark %(number_mark)s: a region has x and y of at least three corners; draw it again.",
+    "mark %(number_mark)s: its view is none of a part's; draw it again.",
+    "mark %(number_mark)s: is on a view that the part does not have; draw it again.",
+    "mark %(number_mark)s: is on a view without a picture to draw on; remove it.",
     "mark %(number_mark)s: holds something that is no pixel of a picture; draw it again.",
     "mark %(number_mark)s: %(phrase_hindrance)s; draw it again.",
     "version %(number_version)s of %(text_product)s is %(phrase_state)s already, by %(text_person)s.",
@@ -128,9 +131,5 @@ SENTENCES = (
     "%(text_file)s: is gone; restore it from a copy.",
     "%(text_file)s: is not what a station wrote; restore it from a copy.",
     "data set: parts cannot be told apart by %(text_form)s; give the form another name.",
-    (
-        "data set: a part by several pictures has its boxes on one of them, so that none teaches where the others are "
-        "defective; freeze classes."
-    ),
     "the part has no view %(text_view)s; its page shows those that it has.",
 )

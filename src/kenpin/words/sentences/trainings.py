@@ -12,6 +12,13 @@ SENTENCES = (
         "No split is named test: these pictures chose the threshold. Each verdict here is by one that was chosen "
         "without the picture, in %(number_folds)s folds."
     ),
+    "No split is named test: the threshold was chosen on the parts that it is measured on here.",
+    (
+        "No split is named test: these parts chose the threshold. Each verdict here is by one that was chosen "
+        "without the part, in %(number_folds)s folds."
+    ),
+    "A part is judged by %(phrase_views)s: the worst of them decides.",
+    "%(number)s training picture{|s} {is|are} of %(number_parts)s part{|s}.",
     "No split is named test: good parts are judged here by fits without them, by the kept threshold.",
     "The weights that ship were chosen by these pictures too: expect somewhat worse figures on others.",
     (
@@ -133,6 +140,11 @@ SENTENCES = (
     (
         "All views of %(number)s defective part{|s} have its class, as people say of a part what it is, and not of a "
         "view."
+    ),
+    "Boxes are learned picture by picture: each view is a picture of its own.",
+    (
+        "%(number)s view{|s} of defective parts on which nobody drew a box {was|were} left out: nobody said that "
+        "nothing is to be seen there."
     ),
     "%(number)s part{|s} that passed {is|are} named like a defect, and taken as %(text)s: %(names)s.",
     (

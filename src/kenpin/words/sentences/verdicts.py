@@ -28,6 +28,8 @@ SENTENCES = (
     "no rule on its regions holds.",
     "%(text_size)s at %(number_x)s, %(number_y)s px.",
     "%(text_size)s at %(number_x)s, %(number_y)s px, and %(number_more)s more.",
+    "%(text_size)s at %(number_x)s, %(number_y)s px on view %(text_view)s.",
+    "%(text_size)s at %(number_x)s, %(number_y)s px on view %(text_view)s, and %(number_more)s more.",
     "The runs failed on it: %(told_why)s",
     "The record cannot hold %(text_what)s: %(told_why)s",
     "%(phrase_what)s failed: %(told_why)s",
@@ -51,5 +53,10 @@ SENTENCES = (
     ),
     "%(text_size)s (cells of %(text_cell)s) at %(number_x)s, %(number_y)s px.",
     "%(text_size)s (cells of %(text_cell)s) at %(number_x)s, %(number_y)s px, and %(number_more)s more.",
+    "%(text_size)s (cells of %(text_cell)s) at %(number_x)s, %(number_y)s px on view %(text_view)s.",
+    (
+        "%(text_size)s (cells of %(text_cell)s) at %(number_x)s, %(number_y)s px on view %(text_view)s, and "
+        "%(number_more)s more."
+    ),
     "%(text_run)s: %(known_reason)s",
 )

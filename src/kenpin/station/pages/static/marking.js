@@ -2,6 +2,7 @@
 
 import { pressed } from "./marking_keys.js";
 import { around, bounded, follow, grips, moved, pulled, shape } from "./marks_view.js";
+import { countMarks, showView } from "./views.js";
 
 const NEAR = 10; // pixels of the screen within which a click means a corner that is there
 const HISTORY = 100;
@@ -11,7 +12,7 @@ const shown = (value) => `${Math.round(value * 10) / 10}`;
 const focusOn = (element) => element.focus({ preventScroll: true });
 
 class Editor {
-  marks = []; // { kind: "box" or "region", at, label, isProposal }, and how each is drawn
+  marks = []; // { kind: "box" or "region", at, label, isProposal, on }, and how each is drawn; on: a view, or null
   chosen = null;
   corner = -1; // the chosen region's corner that arrows move
   armed = null; // what the next drag or click draws: "box", "region" or null
@@ -26,7 +27,8 @@ class Editor {
 
   constructor(place) {
     const given = JSON.parse(place.dataset.marking), task = place.closest("[data-review]");
-    Object.assign(this, { place, size: given.size, classes: given.classes, most: given.most, mostCorners: given.mostCorners });
+    const { sizes, names, classes, most, mostCorners } = given;
+    Object.assign(this, { place, sizes, names, classes, most, mostCorners, on: this.viewShown(place) });
     this.input = task.querySelector('input[name="marks"]');
     this.tools = task.querySelector(".marking");
     this.words = JSON.parse(this.tools.dataset.words);
@@ -36,14 +38,19 @@ class Editor {
     this.frame = shape("g", {}, this.svg);
     this.handles = shape("g", {}, this.frame);
     this.restore([...given.proposals.map((one) => this.read(one, true)), ...given.drafts.map((one) => this.read(one, false))]);
-    follow(place.viewer, this.svg, this.frame, this.size[0], (view) => { this.view = view; this.drawHandles(); });
+    follow(place.viewer, this.svg, this.frame, () => this.size[0], (view) => { this.view = view; this.drawHandles(); });
     this.listen();
     this.tools.hidden = false;
   }
 
-  read({ label, box, corners }, isProposal) {
-    return { kind: box ? "box" : "region", at: box ?? corners, label: this.classes.includes(label) ? label : null, isProposal };
+  read({ label, box, corners, view = null }, isProposal) {
+    return { kind: box ? "box" : "region", at: box ?? corners, label: this.classes.includes(label) ? label : null, isProposal, on: view };
   }
+
+  // of the picture that is shown
+  get size() { return this.sizes[this.on ?? 0]; }
+
+  viewShown({ dataset: { at } }) { return at === undefined ? null : Number(at); }
 
   tool(name) { return this.tools.querySelector(`[data-mark="${name}"]`); }
 
@@ -53,10 +60,11 @@ class Editor {
 
   describe(mark) {
     const [x1, y1, x2, y2] = around(mark.at.length ? mark.at : this.cross);
-    const text = filled(this.words[mark.kind], {
+    let text = filled(this.words[mark.kind], {
       number: this.marks.indexOf(mark) + 1, count: this.marks.length, label: mark.label ?? this.words.none, corners: mark.at.length / 2,
       x: shown(x1), y: shown(y1), width: shown(x2 - x1), height: shown(y2 - y1),
     });
+    if (mark.on !== null) text = filled(this.words.onView, { mark: text, view: this.names[mark.on] });
     return mark.isProposal ? `${text} – ${this.words.proposal}` : text;
   }
 
@@ -70,9 +78,10 @@ class Editor {
       for (const [name, value] of Object.entries(look)) mark.outline.setAttribute(name, value);
       mark.text.setAttribute("x", x1);
       mark.text.setAttribute("y", y1);
-      mark.text.setAttribute("dy", y1 < this.size[1] / 30 ? "1.1em" : "-0.35em"); // above, or at the upper edge within
+      mark.text.setAttribute("dy", y1 < this.sizes[mark.on ?? 0][1] / 30 ? "1.1em" : "-0.35em"); // above, or at the upper edge within
       mark.text.textContent = mark.label ?? "";
       mark.drawn.classList.toggle("proposal", mark.isProposal);
+      mark.drawn.classList.toggle("gone", mark.on !== this.on);
       mark.drawn.classList.toggle("chosen", mark === this.chosen);
       mark.button.textContent = this.describe(mark);
       if (mark === this.chosen) mark.button.setAttribute("aria-current", "true");
@@ -85,7 +94,8 @@ class Editor {
     this.svg.classList.toggle("armed", Boolean(this.armed));
     for (const kind of ["box", "region"]) this.tool(kind).setAttribute("aria-pressed", this.armed === kind);
     const own = this.marks.filter((mark) => !mark.isProposal && (mark.kind === "box" || mark.at.length >= 6));
-    this.input.value = own.length ? JSON.stringify(own.map(({ kind, label, at }) => ({ label, [kind === "box" ? "box" : "corners"]: at }))) : "";
+    this.input.value = own.length ? JSON.stringify(own.map(({ kind, label, at, on }) => ({ label, [kind === "box" ? "box" : "corners"]: at, ...(on === null ? {} : { view: on }) }))) : "";
+    countMarks(this.place, (view) => own.filter(({ on }) => on === view).length, (count) => filled(this.words.marksOn, { count }));
   }
 
   make(mark) {
@@ -123,7 +133,7 @@ class Editor {
   remember(moving = null) {
     if (moving && moving === this.lastMoved) return;
     this.lastMoved = moving;
-    this.history.push(this.marks.map(({ kind, at, label, isProposal }) => ({ kind, at, label, isProposal })));
+    this.history.push(this.marks.map(({ kind, at, label, isProposal, on }) => ({ kind, at, label, isProposal, on })));
     this.history.splice(0, this.history.length - HISTORY);
   }
 
@@ -140,7 +150,16 @@ class Editor {
     this.say(marks ? this.words.back : this.words.nothing);
   }
 
+  // another view is shown
+  turn() {
+    this.settle();
+    this.on = this.viewShown(this.place);
+    if (this.chosen?.on !== this.on) Object.assign(this, { chosen: null, corner: -1 });
+    this.draw();
+  }
+
   choose(mark, focuses = false) {
+    if (mark.on !== this.on) showView(this.place, mark.on);
     if (this.pending && this.pending !== mark) this.settle();
     if (this.chosen !== mark) Object.assign(this, { chosen: mark, corner: -1, lastMoved: null });
     this.draw();
@@ -149,7 +168,7 @@ class Editor {
 
   add(kind, at) {
     this.remember();
-    this.pending = this.chosen = { kind, at, label: this.lastLabel, isProposal: false };
+    this.pending = this.chosen = { kind, at, label: this.lastLabel, isProposal: false, on: this.on };
     this.corner = -1;
     this.marks.push(this.pending);
   }
@@ -296,7 +315,7 @@ class Editor {
   markAt(x, y) {
     const size = ({ at }) => { const [x1, y1, x2, y2] = around(at); return (x2 - x1) * (y2 - y1); };
     const isThere = ({ at }) => { const [x1, y1, x2, y2] = around(at); return x1 <= x && x <= x2 && y1 <= y && y <= y2; };
-    return this.marks.filter(isThere).sort((one, other) => size(one) - size(other))[0];
+    return this.marks.filter((mark) => mark.on === this.on && isThere(mark)).sort((one, other) => size(one) - size(other))[0];
   }
 
   listen() {
@@ -352,13 +371,16 @@ class Editor {
 }
 
 document.addEventListener("zoom-opened", ({ target: place }) => {
-  const drawn = place.querySelector(":scope > svg.marks");
-  if (!place.dataset.marking) {
-    if (drawn) follow(place.viewer, drawn, drawn.firstElementChild, Number(drawn.dataset.width));
-    return;
+  for (const drawn of place.querySelectorAll(":scope > svg.marks")) {
+    if (place.dataset.marking) drawn.remove(); // what the line found, for browsers without scripts
+    else follow(place.viewer, drawn, drawn.firstElementChild, () => Number(drawn.dataset.width));
   }
-  drawn?.remove(); // what the line found, for browsers without scripts
-  place.editor = new Editor(place);
+  if (place.dataset.marking) place.editor = new Editor(place);
+});
+
+document.addEventListener("view-chosen", ({ target: place }) => {
+  place.editor?.turn();
+  for (const drawn of place.querySelectorAll("svg.marks[data-of]")) drawn.classList.toggle("gone", drawn.dataset.of !== place.dataset.at);
 });
 
 document.addEventListener("keydown", (event) => {

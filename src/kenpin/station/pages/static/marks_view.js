@@ -45,15 +45,16 @@ export const pulled = ({ kind, at }, grip, [x, y], [width, height]) => {
   ];
 };
 
-// a drawing that follows the view; told: hears where the picture's corner lies, and how large a pixel of it is
-export const follow = (viewer, svg, frame, width, told = () => {}) => {
+// a drawing that follows the view; widthOf: of the picture that is shown; told: hears where its corner lies, and how
+// large a pixel of it is
+export const follow = (viewer, svg, frame, widthOf, told = () => {}) => {
   svg.removeAttribute("viewBox");
   viewer.canvas.append(svg);
   const look = () => {
     const bounds = viewer.world.getItemAt(0)?.getBounds();
     if (!bounds) return;
     const onScreen = (point) => viewer.viewport.viewportToViewerElementCoordinates(point);
-    const { x, y } = onScreen(bounds.getTopLeft()), scale = (onScreen(bounds.getTopRight()).x - x) / width;
+    const { x, y } = onScreen(bounds.getTopLeft()), scale = (onScreen(bounds.getTopRight()).x - x) / widthOf();
     frame.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
     frame.setAttribute("font-size", 13 / scale);
     told({ x, y, scale });

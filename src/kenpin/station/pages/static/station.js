@@ -59,15 +59,15 @@ const zoomed = () => {
     viewers.push(viewer);
     // its own keys would turn and mirror the picture, by letters that mean something else here; arrows move it
     viewer.addHandler("canvas-key", (event) => { event.preventDefaultAction = !event.originalEvent.key.startsWith("Arrow"); });
-    if (place.dataset.map) {
-      viewer.addOnceHandler("open", () => {
-        const bounds = viewer.world.getItemAt(0).getBounds();
-        viewer.addTiledImage({
-          tileSource: { type: "image", url: place.dataset.map, buildPyramid: false },
-          x: bounds.x, y: bounds.y, width: bounds.width, opacity: opacity / 100,
-        });
+    viewer.addHandler("open", () => { // once, or for each view of a part by several that is shown
+      const { map } = place.dataset, bounds = viewer.world.getItemAt(0).getBounds();
+      if (!map) return;
+      viewer.addTiledImage({
+        tileSource: { type: "image", url: map, buildPyramid: false },
+        x: bounds.x, y: bounds.y, width: bounds.width, opacity: opacity / 100,
+        success: ({ item }) => { if (place.dataset.map !== map) viewer.world.removeItem(item); },
       });
-    }
+    });
     place.dispatchEvent(new CustomEvent("zoom-opened", { bubbles: true })); // marking.js draws on it
   }
 };
