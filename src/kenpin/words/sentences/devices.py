@@ -24,4 +24,5 @@ SENTENCES = (
     "%(text_place)s: cannot be read (%(told_why)s); copy the video there.",
     "%(text_place)s: its frames have more than %(number_most)s pixels; make it smaller.",
     "%(text_place)s: it has ended; it is opened again by itself.",
+    "It waits behind an earlier message about the same part.",
 )
