@@ -134,4 +134,7 @@ PHRASES = (
     "annotate them",
     "put them in class folders such as %(text_ok)s and %(text_bad)s",
     "give each its class, in a column label of a table",
+    "EWMA of %(text_measure)s",
+    "Mean %(text_measure)s of lots",
+    "Share of FAIL in lots",
 )
