@@ -14,6 +14,7 @@ from kenpin.report.charts import training_figures
 from kenpin.report.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, linear_axis
 from kenpin.report.plots import Bar, BarPlot, LinePlot, PlotLine, Span, bar_figure, line_figure
 from kenpin.report.scatter import Panel, scatter_figure
+from kenpin.visible import columns
 
 ROUNDED = 0.06  # coordinates have one digit
 NUMBERS = st.one_of(
@@ -46,6 +47,20 @@ def test_lines_lie_within_their_axes(
 ) -> None:
     spans = Span("x", min(low, high), max(low, high), log=log), Span("y", 0.0, 1.0)
     assert_within(line_figure(LinePlot("t", "d", (PlotLine("a", tuple(points), form),), *spans)).svg)
+
+
+NAMES = st.text(st.sampled_from("aiMWß-, 傷検査员:"), min_size=1, max_size=80).filter(str.strip)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4))
+def test_names_of_bars_lie_within_the_chart_and_keep_both_ends(names: list[str]) -> None:
+    svg = bar_figure(BarPlot("t", "d", "share", tuple(Bar(name, 0.5, 0.4, 0.6) for name in names))).svg
+    found = re.findall(r'x="([^"]+)" y="[^"]+" text-anchor="end">([^<]*)<', svg)
+    assert len(found) == len(names)
+    for name, (x, told) in zip(names, found, strict=True):
+        assert columns(told) * 6.5 <= float(x)  # of a common letter at this size
+        assert float(x) < WIDTH - RIGHT - 100  # room for the bars
+        assert (told[0], told[-1]) == (name[0], name[-1])
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=5), st.lists(NUMBERS, max_size=2))

@@ -36,7 +36,7 @@ from tests.toy_runs import trained
 # of the pages below
 _DATA = {"test", "train", "blocked", "x.json", "lot", "solder-bridge", "script", "alert", "head", "abc", "https"}
 _DATA |= {"a label so long that no picture has room for it", "a label so long that", "s…", "D²/k", "table", "item"}
-_DATA |= {"example.org", "base", "x"}
+_DATA |= {"example.org", "base", "x", "csv"}
 _DATA |= {"a scratch", "a dent", "scratch", "dent", "nothing"}
 
 
@@ -132,6 +132,20 @@ def test_what_a_run_recorded_stays_as_it_is_and_says_that_it_is_english(language
     english = Shown(render_report(full_content(), findings=(FOUND,)))
     assert english.language == "en"
     assert english.recorded == []
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_a_study_has_its_heading_and_known_sentences_in_the_language(language: Language) -> None:
+    known = (
+        "Nothing drifted: 20 parts against 26.",
+        "EWMA of distance: no alarm in 1 point.",
+        "FAIL from 80, PASS below.",
+    )
+    study = Findings("drift", "lot.json", (*known, "Two people agree."))
+    shown = Shown(render_report(full_content(), findings=(study,), language=language))
+    assert not [text for text in shown.recorded if text in known]
+    assert not [text for text in shown.texts if "Drift" in text or "drifted" in text or "alarm" in text]
+    assert any(Texts(language)("Drift") in text and "lot.json" in text for text in shown.texts)
 
 
 @pytest.mark.parametrize("language", TRANSLATED)

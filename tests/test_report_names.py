@@ -22,13 +22,15 @@ from kenpin.report import ReportContent, render_report
 from kenpin.report.evolution import write_evolution
 from kenpin.report.findings import Findings
 from kenpin.report.look import look
-from kenpin.report.names import FAMILIES, family_title, picture_name, without_folders
+from kenpin.report.names import FAMILIES, family_title, field_title, picture_name, without_folders
 from kenpin.report.plots import Table
 from kenpin.report.provenance import provenance
 from kenpin.report.scatter import panels_of_runs, write_scatters
 from kenpin.run.evolution import record_snapshot, record_truth
 from kenpin.run.record import RunRecord
 from kenpin.targets import Target
+from kenpin.words import Language, Texts
+from tests.catalogues import TRANSLATED
 from tests.commands import Run
 from tests.pictures import write_parts
 from tests.test_box_report import box_content, box_evaluation
@@ -241,3 +243,10 @@ def test_cards_bear_the_pictures_name() -> None:
     text = render_report(content(evaluations={"test": replace(judged, judged=moved)}))
     assert "/srv" not in text
     assert re.search(r"<b>\d+\.png</b>", text)
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_each_option_of_a_training_has_a_name_in_each_language(language: Language) -> None:
+    options = {name for family in family_names() for name in get_family(family).Options.model_fields}
+    assert len(options) > 80
+    assert [name for name in sorted(options) if 'lang="en"' in field_title(name, Texts(language))] == []

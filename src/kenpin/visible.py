@@ -61,6 +61,18 @@ def beginning(text: str, room: int) -> str:
     return f"{text[: fitting.index(False)]}…"
 
 
+def fitting(text: str, room: int) -> str:
+    """The text in `room` columns at most, at least 5: of a wider one the beginning and the end.
+
+    >>> fitting("scratch on the edge", 9), fitting("傷の疑いがある", 9)
+    ('scra…edge', '傷の…ある')
+    """
+    letters = min(len(text), room)
+    while columns(brief := in_brief(text, letters)) > room:
+        letters -= 1
+    return brief
+
+
 def _code(character: str) -> str:
     number = ord(character)
     if number in _BYTES:

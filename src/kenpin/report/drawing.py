@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from markupsafe import Markup
 
+from kenpin.visible import columns, fitting
 from kenpin.words import ENGLISH, Texts
 
 Points = Sequence[tuple[float, float]]
@@ -24,7 +25,7 @@ _BINS = 32
 _ROUNDING = 1e-9  # of the larger end: below it the ends of an axis are equal
 _LEAST = 1e-300  # steps of less have no power of ten among the normal numbers
 # of charts with a row for each name: room for these, for a letter, and a row's height
-_NAMES, _MOST_NAMES, _LETTER, _ROW = 150.0, 240.0, 6.8, 20.0
+_NAMES, _MOST_LETTERS, _LETTER, _GAP, _ROW = 150.0, 34, 6.8, 10.0, 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +279,8 @@ class _Rows:
     """Named rows over a horizontal axis."""
 
     def __init__(self, names: Sequence[str], axis: Axis) -> None:
-        self.names, self._axis = names, axis
-        self.left = min(_MOST_NAMES, max(_NAMES, _LETTER * max(map(len, names), default=0)))
+        self.names, self._axis = [fitting(name, _MOST_LETTERS) for name in names], axis
+        self.left = max(_NAMES, _GAP + _LETTER * max(map(columns, self.names), default=0))
         self.bottom = TOP + _ROW * len(names)
 
     def x(self, value: float) -> float:

@@ -29,6 +29,17 @@ def title(name: str, texts: Texts = ENGLISH) -> str:
     return texts(kind_of(name).title)
 
 
+def study_title(kind: str, name: str, texts: Texts) -> str:
+    """The heading over the findings of a command on decisions; a kind of another version keeps its name."""
+    titles = {
+        "threshold": texts("Threshold"),
+        "gage": texts("Gage study"),
+        "drift": texts("Drift"),
+        "succession": texts("Succession"),
+    }
+    return texts("%(kind)s: %(name)s", kind=titles.get(kind, kind.capitalize()), name=name)
+
+
 def english(texts: Texts) -> Markup:
     """The attribute of an element whose text a run has recorded in English; empty on an English page."""
     return Markup() if texts.language == "en" else Markup(' lang="en"')

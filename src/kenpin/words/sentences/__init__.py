@@ -4,6 +4,7 @@ A sentence that is recorded no more stays here, for the runs that hold it.
 """
 
 from kenpin.words.sentences import (
+    artefacts,
     comparisons,
     decisions,
     devices,
@@ -13,8 +14,11 @@ from kenpin.words.sentences import (
     pictures,
     readers,
     refusals,
+    spaces,
     station,
+    studies,
     trainings,
+    unlearned,
     verdicts,
 )
 from kenpin.words.sentences.phrases import PHRASES
@@ -27,10 +31,14 @@ SENTENCES: tuple[str, ...] = tuple(
         sentence
         for origin in (
             trainings,
+            unlearned,
+            spaces,
+            artefacts,
             decisions,
             families,
             evaluations,
             comparisons,
+            studies,
             doctor,
             pictures,
             readers,

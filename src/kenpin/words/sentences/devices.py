@@ -28,4 +28,5 @@ SENTENCES = (
         "%(text_part)s: its files, %(number)s, have %(number_bytes)s bytes, more than the %(number_most)s of "
         "`part_bytes`; take away what is not of this part, or raise that limit."
     ),
+    "It waits behind an earlier message about the same part.",
 )
