@@ -13,10 +13,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from kenpin.data.loading import load_dataset
-from kenpin.errors import DatasetError, ImageError, OptionError
+from kenpin.errors import DatasetError, ImageError, OptionError, ShapeError
 from kenpin.models import get_family, inference
 from kenpin.models.classifier import heads
-from kenpin.models.classifier.heads import LinearHead, SvmHead, fit_head, head_from_arrays
+from kenpin.models.classifier.heads import (
+    LinearHead,
+    SvmHead,
+    arrays_of_head,
+    fit_head,
+    fit_heads,
+    head_from_arrays,
+)
 from kenpin.models.contract import Task
 from kenpin.models.networks import lite0
 from kenpin.models.networks.backbones import load_backbone
@@ -157,15 +164,30 @@ def test_the_svm_head_orders_as_the_svm_does(classes: int) -> None:
 
 @pytest.mark.parametrize("kind", ["linear", "svm"])
 def test_saved_heads_say_the_same(kind: str, tmp_path: Path) -> None:
-    from dataclasses import asdict
-
     x, targets = _vectors(60, 3)
     head = fit_head(kind, x, targets, 3, 1.0)  # type: ignore[arg-type]
-    np.savez(tmp_path / "head.npz", **asdict(head))
+    np.savez(tmp_path / "head.npz", **arrays_of_head(head))  # type: ignore[arg-type]
     with np.load(tmp_path / "head.npz", allow_pickle=False) as arrays:
         again = head_from_arrays(arrays, 3)
     assert type(again) is (LinearHead if kind == "linear" else SvmHead)
     np.testing.assert_array_equal(head.probabilities(x), again.probabilities(x))
+
+
+@pytest.mark.parametrize("kind", ["linear", "svm"])
+@pytest.mark.parametrize("widths", [[3], [1, 7], [2, 3, 3]])
+def test_heads_of_several_networks_count_by_their_mean(widths: list[int], kind: Any, tmp_path: Path) -> None:
+    x, targets = _vectors(60, 3)
+    x = np.concatenate([x, x[:, ::-1]], axis=1)[:, : sum(widths)]
+    joined = fit_heads(kind, x, widths, targets, 3, 1.0)
+    parts = np.split(x, np.cumsum(widths)[:-1], axis=1)
+    each = [fit_head(kind, part, targets, 3, 1.0).probabilities(part) for part in parts]
+    np.testing.assert_allclose(joined.probabilities(x), np.mean(each, axis=0), rtol=1e-12)
+    np.savez(tmp_path / "head.npz", **arrays_of_head(joined))  # type: ignore[arg-type]
+    with np.load(tmp_path / "head.npz", allow_pickle=False) as arrays:
+        kept = dict(arrays)
+    np.testing.assert_array_equal(head_from_arrays(kept, 3).probabilities(x), joined.probabilities(x))
+    with pytest.raises(ShapeError, match="scale has the shape"):
+        head_from_arrays(kept | {"network0_scale": np.ones(99)}, 3)
 
 
 @pytest.mark.parametrize("targets", [[0] * 10, [0] * 9 + [1]])

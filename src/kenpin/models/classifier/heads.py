@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +72,28 @@ class SvmHead:
         return _squared_lengths(self.vectors)
 
 
-Head = LinearHead | SvmHead
+@dataclass(frozen=True)
+class JoinedHeads:
+    """A head for each of several networks, on its part of the features; the mean of their probabilities counts.
+
+    # Soft voting, the sum rule of Kittler et al. 1998, On combining classifiers, sec. 2.2.
+    """
+
+    heads: tuple[LinearHead | SvmHead, ...]
+
+    def probabilities(self, features: NDArray[Any]) -> Array:
+        """(n, items) -> (n, classes)."""
+        found = [head.probabilities(part) for head, part in zip(self.heads, self.parts(features), strict=True)]
+        shares: Array = np.mean(found, axis=0)
+        return shares
+
+    def parts(self, features: Any) -> list[Any]:
+        """The features of each network. (n, items) -> (n, its own) each."""
+        ends = [0, *np.cumsum([head.mean.size for head in self.heads]).tolist()]
+        return [features[:, start:end] for start, end in pairwise(ends)]
+
+
+Head = LinearHead | SvmHead | JoinedHeads
 
 
 def calibratable(targets: NDArray[np.int64], classes: int) -> bool:
@@ -86,7 +108,7 @@ def fit_head(
     classes: int,
     c: float,
     seen: NDArray[np.bool_] | None = None,
-) -> Head:
+) -> LinearHead | SvmHead:
     """Fit a head. features: (n, items), targets: (n,) class numbers; seen: (n,), examples that the features were
     learned from, on which no sigmoid is fitted. Raises DatasetError for too few examples."""
     from sklearn.linear_model import LogisticRegression
@@ -108,6 +130,20 @@ def fit_head(
     if classes == 2:  # scikit-learn keeps one row for two classes: the other's is zero
         weights, bias = np.vstack([np.zeros_like(weights), weights]), np.array([0.0, bias[0]])
     return LinearHead(scaler.mean_, scaler.scale_, weights, bias)
+
+
+def fit_heads(
+    kind: HeadKind,
+    features: NDArray[Any],
+    widths: Sequence[int],
+    targets: NDArray[np.int64],
+    classes: int,
+    c: float,
+    seen: NDArray[np.bool_] | None = None,
+) -> JoinedHeads:
+    """Fit a head on the features of each network. widths: their numbers; the rest is as for `fit_head`."""
+    parts = np.split(features, np.cumsum(widths)[:-1], axis=1)
+    return JoinedHeads(tuple(fit_head(kind, part, targets, classes, c, seen) for part in parts))
 
 
 def _fit_svm(
@@ -161,9 +197,34 @@ def _squared_lengths(x: NDArray[Any]) -> Array:
     return lengths
 
 
+def arrays_of_head(head: Head) -> dict[str, Array]:
+    """Its fields by their names; of joined heads each with the number of its network."""
+    if not isinstance(head, JoinedHeads):
+        return asdict(head)
+    each = enumerate(head.heads)
+    return {f"{_prefix(number)}{name}": array for number, one in each for name, array in asdict(one).items()}
+
+
 def head_from_arrays(arrays: Mapping[str, NDArray[Any]], classes: int) -> Head:
     """The head of this many classes whose fields were saved under these names. Raises TypeError where they are others,
     ShapeError where their shapes do not belong together."""
+    if f"{_prefix(0)}mean" not in arrays:
+        return _single_head(arrays, classes)
+    heads = list[LinearHead | SvmHead]()
+    while own := _below(arrays, _prefix(len(heads))):
+        heads.append(_single_head(own, classes))
+    return JoinedHeads(tuple(heads))
+
+
+def _prefix(number: int) -> str:
+    return f"network{number}_"
+
+
+def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _single_head(arrays: Mapping[str, NDArray[Any]], classes: int) -> LinearHead | SvmHead:
     head = SvmHead(**arrays) if "vectors" in arrays else LinearHead(**arrays)
     items = head.mean.shape
     if isinstance(head, LinearHead):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +17,15 @@ from kenpin.data.lineage import Lineage
 from kenpin.data.tiling import tile_of
 from kenpin.models.bases import BaseRecord
 from kenpin.models.classifier.decoding import HEAD_FILE, HeadDecoding, NetworkDecoding
-from kenpin.models.classifier.heads import Head, LinearHead, calibratable, fit_head
+from kenpin.models.classifier.heads import (
+    Head,
+    JoinedHeads,
+    LinearHead,
+    arrays_of_head,
+    calibratable,
+    fit_head,
+    fit_heads,
+)
 from kenpin.models.classifier.options import ClassifierOptions
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.framed import framing_by
@@ -29,6 +37,7 @@ from kenpin.models.networks.backbones import (
 )
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.quiet import without_bars
+from kenpin.models.networks.several import SeveralBackbones
 from kenpin.models.tiles import for_learning, tiling_by
 from kenpin.plural import counted
 from kenpin.records import Example, Map
@@ -80,12 +89,18 @@ class HeadClassifier(HeadDecoding):
                 "pictures, and the sigmoid that turns decisions into probabilities was fitted to them too."
             )
             seen[:] = False
-        self._head = fit_head(kind, x, targets, len(self.labels), self._options.head_c, seen)
+        classes, c = len(self.labels), self._options.head_c
+        if isinstance(self._backbone, SeveralBackbones):
+            self._head = fit_heads(kind, x, self._backbone.widths, targets, classes, c, seen)
+            names = " and ".join(self._backbone.short_names)
+            notes.append(f"Each network has a head of its own, and the mean of their probabilities counts: {names}.")
+        else:
+            self._head = fit_head(kind, x, targets, classes, c, seen)
         return tuple(notes)
 
     def save(self, folder: Path) -> None:
         """The head's arrays; the base is loaded again by its id."""
-        np.savez(folder / HEAD_FILE, **asdict(cast(Head, self._head)))
+        np.savez(folder / HEAD_FILE, **arrays_of_head(cast(Head, self._head)))  # type: ignore[arg-type]
 
     def packed(self) -> OnEngine:
         """The features."""
@@ -173,8 +188,11 @@ class NetworkClassifier(NetworkDecoding):
 
 
 def logits(head: Head, features: Tensor) -> Tensor:
-    """Differentiable logits: of the linear head's softmax, or the log-odds of each SVM. (n, items) -> (n, classes),
-    float64 on the CPU."""
+    """Differentiable logits: of the linear head's softmax, or the log-odds of each SVM; of joined heads their mean.
+    (n, items) -> (n, classes), float64 on the CPU."""
+    if isinstance(head, JoinedHeads):
+        parts = zip(head.heads, head.parts(features), strict=True)
+        return torch.stack([logits(one, part) for one, part in parts]).mean(dim=0)
     mean, scale, bias = (torch.from_numpy(array) for array in (head.mean, head.scale, head.bias))
     x = (features.double().cpu() - mean) / scale
     if isinstance(head, LinearHead):

@@ -91,6 +91,11 @@ class SeveralBackbones(Backbone):
         return tuple(found)
 
     @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Numbers of pooled features of each network."""
+        return tuple(len(member.item_names) for member in self.members)
+
+    @cached_property
     def item_names(self) -> tuple[str, ...]:
         """Names of the pooled features, each that of its network and its own: `lite0:stage6.mean5`."""
         return tuple(

@@ -1,6 +1,7 @@
 """What families note of what they learned, and what their maps show."""
 
 SENTENCES = (
+    "Each network has a head of its own, and the mean of their probabilities counts: %(text_names)s.",
     "The %(text_kind)s head was fitted on %(number_features)s frozen feature{|s} of %(number)s picture{|s}.",
     "The %(text_kind)s head was fitted on %(number_features)s frozen feature{|s} of %(number)s tile{|s}.",
     (
