@@ -48,6 +48,8 @@ def section(scale: Scale, folder: Path) -> str:
     classifiers, spaces_of = dict(_CLASSIFIERS), dict(_SPACES)
     if dino is not None:
         classifiers["`--beside` DINOv2-S"] = {"beside": (dino,)}
+        two = {"picture_px": 320, "beside": ("lite0@224", dino)}
+        classifiers["`--picture-px 320 --beside lite0@224` DINOv2-S"] = two
         spaces_of["`--where positions --beside` DINOv2-S`@140:12`"] = {
             "where": "positions",
             "beside": (f"{dino}@140:12",),
@@ -73,7 +75,7 @@ def section(scale: Scale, folder: Path) -> str:
     head = ("classifier", *(f"{what}, {way}" for way in _WAYS for what in ("accuracy", "AUROC", "inner accuracy")))
     return (
         f"## Folds\n\n{len(cells):,} solar cells in {_FOLDS} folds, at random and in blocks of file order, with 95 % "
-        "intervals, on EfficientNet-Lite0, beside which one setting has another network. Cells of one module stand "
+        "intervals, on EfficientNet-Lite0, beside which some settings have further networks. Cells of one module stand "
         "together in the file: "
         f"the blocks are nearer to new modules. Inner accuracy: of {_INNER} folds, made in the same way, of what each "
         "inspector learns from; by it, and not by the folds that are judged, one setting is chosen in each: "
