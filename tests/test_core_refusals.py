@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kenpin.data.alignment import NotAlignedError
+from kenpin.data.framing import OtherProportionsError
 from kenpin.words import Language, Texts
 from kenpin.words.recorded import translated
 from tests.catalogues import TRANSLATED
@@ -29,7 +31,8 @@ _NOT_THERE = (
 """Of several processes, of a base that is a run, and of folders and options that a station's command never gives."""
 _NEVER = (
     "option `--roi`", "option `roi`", "form 7: it", "option `save_every`", "train: give options", "option `from_cases`",
-    "option `folds` whole", "leave --way and --label out", "--overwrite replaces nothing else", "an array of",
+    "option `folds` whole", "leave --way and --label out", "leave --label out", "leave --way out",
+    "--overwrite replaces nothing else", "an array of",
     "take method mt or mta", "the moments are those of other items", "no setting", "see taguchi.limits",
     "a limit of 7 cannot judge", "of good parts is impossible", "an orthogonal array", "ridge 7 is impossible",
     "inverse 7 is not known", "see sum_of_fourth_powers", "a share of 7, ", "make no grid",
@@ -42,7 +45,13 @@ _SAMPLES = {
     "missing": ("7 of scratch", "7 of scratch, 1 of dent"),
 }
 _OF_FILE: dict[str, dict[str, tuple[str, ...]]] = {
-    "data/framed_set.py": {"f'{error}'": ("it cannot be brought over the reference of the alignment",)},
+    "data/framed_set.py": {
+        "f'{error}'": (
+            "it cannot be brought over the reference of the alignment",
+            "it has 7 × 7 pixels, and the mask of its region 7 × 7, in other proportions",
+        ),
+        "error.remedy": (NotAlignedError.remedy, OtherProportionsError.remedy),
+    },
     "data/images.py": {"remedy": ("Copy or export it again from its source",)},
     "data/part_names.py": {
         "column": ("split", "group"),
@@ -51,6 +60,11 @@ _OF_FILE: dict[str, dict[str, tuple[str, ...]]] = {
     "models/mahalanobis/selection.py": {"kind": ("good", "defective")},
     "taguchi/_space.py": {"remedy": ("", " or set a ridge")},
     "training/parts.py": {
+        "', or '.join(remedies)": tuple(
+            f"add 7{further}{fewer}"
+            for further in ("", ", or name further good classes with --ok-labels")
+            for fewer in ("", ", or take --where pooled or neighbours, for which 7 are enough")
+        ),
         "why": (
             "its pictures have boxes and no labels of whole pictures; train a family for boxes, such as florence2",
             "none of its 7 pictures has a label, and classifier learns from labels; put them in class folders such as "
@@ -59,7 +73,7 @@ _OF_FILE: dict[str, dict[str, tuple[str, ...]]] = {
             "of a table, or train mahalanobis, which needs good parts alone",
             "none of its 7 pictures has annotated boxes, and florence2 learns from boxes; annotate them, or train "
             "mahalanobis, which needs good parts alone",
-        )
+        ),
     },
 }
 """What stands in sentences and cannot be read from where they are made, by the expression's source."""

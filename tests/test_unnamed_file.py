@@ -8,10 +8,12 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import pytest
 
+from kenpin import unnamed_file
 from kenpin.errors import OutputError
 from kenpin.unnamed_file import take_once, write_once
 
@@ -47,25 +49,24 @@ def test_it_is_written_once_and_leaves_nothing_else(tmp_path: Path, system: Any,
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_file_is_taken_without_being_read(
+def test_a_file_is_taken_without_being_copied(
     tmp_path: Path, system: Any, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
-    data, read = os.urandom(70_000), list[Path]()
+    data, copied = os.urandom(70_000), list[Path]()
     came, target = tmp_path / "came", tmp_path / "a"
     came.write_bytes(data)
     if there:
         target.write_bytes(data)
-    reads = Path.read_bytes
 
-    def noted(path: Path) -> bytes:
-        read.append(path)
-        return reads(path)
+    def noted(path: Path, to: Path) -> Path:
+        copied.append(path)
+        return copyfile(path, to)
 
-    monkeypatch.setattr(Path, "read_bytes", noted)
+    monkeypatch.setattr(unnamed_file, "copyfile", noted)
     take_once(target, came)
-    assert read == ([came] if system == "link" else []), "only where the disk has no links"
+    assert copied == ([came] if system == "link" else []), "only where the disk has no links"
     came.unlink()
-    assert reads(target) == data
+    assert target.read_bytes() == data
     assert [*tmp_path.iterdir()] == [target]
     assert target.stat().st_mode & 0o777 == 0o666 & ~_umask()
 

@@ -6,6 +6,7 @@ import errno
 import os
 from contextlib import suppress
 from pathlib import Path
+from shutil import copyfile
 
 from kenpin.files import cannot_write, new_file
 
@@ -31,20 +32,25 @@ def take_once(target: Path, source: Path) -> None:
     """
     with cannot_write(target):
         try:
-            with source.open("rb+") as file:
-                os.fsync(file.fileno())
+            _flush(source, os.O_RDWR)
             os.link(source, target)
         except FileExistsError:
             return
         except OSError:  # another disk, or one without links
-            write_once(target, source.read_bytes())
+            with new_file(target) as path:
+                copyfile(source, path)
             return
         if hasattr(os, "O_DIRECTORY"):
-            folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            _flush(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _flush(path: Path, flags: int) -> None:
+    """Have a file or folder on disk."""
+    opened = os.open(path, flags)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _written_without_name(target: Path, data: bytes) -> bool:

@@ -112,8 +112,8 @@ def _break_steps(monkeypatch: pytest.MonkeyPatch) -> None:
             return [{name: values[1:] for name, values in of_run.items()} for of_run in outputs]
         return outputs
 
-    def decoded(inspector: Any, outputs: Any, examples: Sequence[Any]) -> list[Any]:
-        found = decode(inspector, outputs, examples)
+    def decoded(inspector: Any, outputs: Any, examples: Sequence[Any], **how: Any) -> list[Any]:
+        found = decode(inspector, outputs, examples, **how)
         for index, example in enumerate(examples):
             if example.size_wh in DOUBTFUL:
                 label = "half of a pair: \ud83d" if example.size_wh == NO_RECORD else found[index].label

@@ -55,7 +55,7 @@ def test_a_run_says_that_it_judges_by_part_and_was_decided_by_parts(run: Run) ->
     assert all(len(part.views) == 2 for part in judged)
     options = get_family("mahalanobis").Options.from_mapping(run.record.options)
     told = "\n".join([*closing_lines(run, options), _judged.findings(run.evaluation)])
-    assert "On 24 training parts, each judged by a fit without it:" in told
+    assert "On 24 training parts of 48 pictures, each judged by a fit without it:" in told
     assert "24 training picture" not in told
     assert any(
         sentence in told for sentence in ("No mistake on 24 parts.", "part        mistake", "part       mistake")

@@ -46,6 +46,7 @@ SENTENCES = (
     "%(text_file)s: holds no unit space (%(text_why)s); restore it from a copy or train again.",
     "%(text_file)s: holds no unit spaces (%(text_why)s); restore it from a copy or train again.",
     "%(text_file)s: holds no unit spaces of cells (%(text_why)s); restore it from a copy or train again.",
+    "%(text_file)s: holds no scale of networks (%(text_why)s); restore it from a copy or train again.",
     "%(text_file)s: holds no names; restore it from a copy or train again.",
     "%(text_file)s: names no columns of a table; restore it from a copy or train again.",
     "%(text_file)s: an earlier version made other features of cells; train again.",

@@ -144,6 +144,15 @@ SENTENCES = (
         "%(number_more)s, or name further good classes with --ok-labels."
     ),
     (
+        "%(text_where)s: %(number)s good part{|s}; %(number_fewest)s are needed to learn from: add "
+        "%(number_more)s, or take --where pooled or neighbours, for which %(number_enough)s are enough."
+    ),
+    (
+        "%(text_where)s: %(number)s good part{|s}; %(number_fewest)s are needed to learn from: add "
+        "%(number_more)s, or name further good classes with --ok-labels, or take --where pooled or neighbours, for "
+        "which %(number_enough)s are enough."
+    ),
+    (
         "%(text_where)s: there is %(number)s picture{|s} to learn from, and one more must be kept for validation; "
         "add pictures, or name a validation split."
     ),
