@@ -171,6 +171,21 @@ def test_a_run_that_needs_this_machine_is_refused(hub: Hub, toy_run: ToyRun, tmp
     assert hub.repositories == {}
 
 
+def test_so_is_one_whose_further_network_lies_here(hub: Hub, toy_run: ToyRun, tmp_path: Path) -> None:
+    base = saved_base("classifier", tmp_path / "base")
+    above = toy_run("classifier", tmp_path / "above", tuning="head", beside=f"{base}@48")
+    with pytest.raises(OptionError, match=f"stands on {re.escape(str(base))}, which lies on this machine"):
+        push(above, ID)
+    assert hub.repositories == {}
+
+
+def test_several_networks_have_each_their_licence(hub: Hub, toy_run: ToyRun, tmp_path: Path) -> None:
+    above = toy_run("classifier", tmp_path / "above", tuning="head", beside="lite0")
+    push(above, ID)
+    text = files_of(hub)["README.md"].decode()
+    assert "| base | `toy + lite0` | toy: none: random numbers; lite0: apache-2.0 |" in text
+
+
 def test_a_changed_file_is_found_before_it_is_pushed_and_after_it_was_fetched(hub: Hub, run: Path) -> None:
     push(run, ID)
     folder = fetch(ID).folder

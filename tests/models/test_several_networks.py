@@ -17,7 +17,7 @@ from PIL import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import png_of
-from kenpin.errors import DatasetError, OptionError, RunError
+from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError
 from kenpin.explain import explain
 from kenpin.export import export_merged, export_package
 from kenpin.models.beside import NetworkBeside
@@ -306,6 +306,13 @@ def test_a_package_of_several_networks_judges_as_its_run(way: str, to: Any, othe
         if way != "classifier":
             assert found.layer_contributions == pytest.approx(wanted.layer_contributions, rel=2e-2, abs=1e-3)
             assert sum((found.layer_contributions or {}).values()) == pytest.approx(found.distance, rel=CLOSE)
+
+
+def test_a_package_is_not_written_over_a_network(other: str, tmp_path: Path) -> None:
+    run = _run("classifier", other, tmp_path / "run")
+    with pytest.raises(OutputExistsError):
+        export_package(run, other, to="openvino", overwrite=True)
+    assert (Path(other) / "model.safetensors").is_file()
 
 
 def test_each_network_shows_its_own_map(other: str, tmp_path: Path) -> None:

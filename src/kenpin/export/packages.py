@@ -19,6 +19,7 @@ from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, fir
 from kenpin.files import check_free, new_folder, refuse_to_destroy
 from kenpin.installing import installing
 from kenpin.models import get_family
+from kenpin.models.beside import NetworkBeside
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Packable, PackableWithNetworks
 from kenpin.models.framed import framing_of
@@ -222,7 +223,8 @@ def check_out(run: Path, record: RunRecord, out: Path, overwrite: bool) -> None:
     check_free(out, overwrite)
     if out.exists() and not is_package(out):
         raise OutputExistsError(f"{out} is not a package and was not replaced; choose another name.")
-    refuse_to_destroy(out, (run, record.options["base"], Path.cwd()), overwrite=overwrite)
+    beside = (NetworkBeside.of(text).name for text in record.options.get("beside", ()))
+    refuse_to_destroy(out, (run, record.options["base"], *beside, Path.cwd()), overwrite=overwrite)
 
 
 def _copy_record(run: Path, folder: Path) -> None:

@@ -10,7 +10,7 @@ from kenpin.records import Evaluation, Threshold
 from kenpin.records_json import from_json
 from kenpin.report.headline import headline
 from kenpin.report.words import interval, percent_at_most, title, value
-from kenpin.run.record import RunRecord
+from kenpin.run.record import RunRecord, base_ids
 from kenpin.targets import Target
 
 _TASKS = {
@@ -66,7 +66,7 @@ def _front(subject: CardSubject, licences: Licences) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     record, evaluation = subject.record, subject.evaluation
-    base, data = hub_base(record), hub_data(record)
+    bases, data = hub_bases(record), hub_data(record)
     task = _TASKS[evaluation.target]
     results = [
         EvalResult(
@@ -86,7 +86,7 @@ def _front(subject: CardSubject, licences: Licences) -> str:
         pipeline_tag=task,
         tags=["kenpin", "visual-inspection", record.family],
         license=licences.own,
-        base_model=base,
+        base_model=(bases[0] if len(bases) == 1 else bases) or None,
         datasets=None if data is None else [data],
         model_name=subject.id if results else None,
         eval_results=results or None,
@@ -203,18 +203,19 @@ def _origins(subject: CardSubject, licences: Licences) -> str:
     )
 
 
-def hub_base(record: RunRecord) -> str | None:
-    """The id of a base that is on the hub."""
-    return record.base_id if _is_hub_id(record.base_id) else None
+def hub_bases(record: RunRecord) -> list[str]:
+    """The ids of those networks of a base that are on the hub."""
+    return [*filter(is_hub_id, base_ids(record))]
 
 
 def hub_data(record: RunRecord) -> str | None:
     """The id of a data set that is on the hub."""
     path = str(record.dataset.get("path") or "").partition("@")[0]
-    return path if record.dataset.get("format") == "huggingface" and _is_hub_id(path) else None
+    return path if record.dataset.get("format") == "huggingface" and is_hub_id(path) else None
 
 
-def _is_hub_id(name: str) -> bool:
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form of an id on the hub."""
     return name.count("/") == 1 and not name.startswith(("/", ".", "~")) and not name.endswith("/")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from kenpin.errors import DownloadError, OptionError, RunError
 from kenpin.files import read_json
-from kenpin.hub.card import CardSubject, Licences, card_of, hub_base, hub_data
+from kenpin.hub.card import CardSubject, Licences, card_of, hub_data, is_hub_id
 from kenpin.hub.fetching import is_repository
 from kenpin.hub.refusing import check_installed, endpoint, quiet, told
 from kenpin.hub.staging import stage
@@ -18,7 +19,7 @@ from kenpin.models.package.record import PACKAGE, RUN, PackageRecord, read_packa
 from kenpin.network import is_offline, why_silent
 from kenpin.records_json import evaluation_from_json
 from kenpin.run.layout import evaluation_files
-from kenpin.run.record import read_record, record_hash
+from kenpin.run.record import base_ids, read_record, record_hash
 
 CARD = "README.md"
 _OF_THE_HUB = (".gitattributes",)
@@ -97,12 +98,20 @@ def _made_for(package: PackageRecord) -> str:
 
 def _known(api: Any, subject: CardSubject, given: Licences) -> Licences:
     """The licences, with those of base and data from their own cards where they are on the hub and say them."""
-    base, data = hub_base(subject.record), hub_data(subject.record)
+    data = hub_data(subject.record)
     return Licences(
         given.own,
-        given.base or _BASES.get(subject.record.base_id) or (base and _licence(api.model_info, base)),
+        given.base or _of_bases(api, base_ids(subject.record)),
         given.data or (data and _licence(api.dataset_info, data)),
     )
+
+
+def _of_bases(api: Any, ids: Sequence[str]) -> str | None:
+    """The licence of a base, or what is known of that of each of its networks."""
+    found = {id: _BASES.get(id) or (_licence(api.model_info, id) if is_hub_id(id) else None) for id in ids}
+    if len({*found.values()}) == 1:
+        return found[ids[0]]
+    return "; ".join(f"{id}: {licence or 'not stated'}" for id, licence in found.items())
 
 
 def _licence(ask: Any, id: str) -> str | None:

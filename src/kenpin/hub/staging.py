@@ -23,7 +23,7 @@ from kenpin.models.package.record import (
 )
 from kenpin.run.layout import CHECKPOINTS, EVOLUTION, LINEAGE, MODEL, RECORD, evaluation_files
 from kenpin.run.lineage import read_lineage, write_lineage
-from kenpin.run.record import RunRecord, read_record, record_hash, write_record
+from kenpin.run.record import TOGETHER, RunRecord, base_ids, read_record, record_hash, write_record
 from kenpin.run.seal import check_seal, file_hash
 from kenpin.strict_json import read_bounded
 
@@ -31,7 +31,7 @@ _ABSOLUTE = re.compile(
     r"""(?<![\w.:/\\<-])(?:~|[A-Za-z]:)?[/\\]{1,2}(?:[^\s/\\:*?"'<>|,;()]+[/\\])+(?P<last>[^\s/\\:*?"'<>|,;()]+)"""
 )
 """A path in a text that begins at a root, a drive, a share or a home; `last` is what it names there."""
-_OF_PATHS = re.compile(r"(?:^|_)(?:path|dir|file|folder)$|^(?:data|out|base|validation|test|items|roi|align)$")
+_OF_PATHS = re.compile(r"(?:^|_)(?:path|dir|file|folder)$|^(?:data|out|base|beside|validation|test|items|roi|align)$")
 _HOMES = re.compile(rb"(?:/home/|/Users/|[A-Za-z]:\\+Users\\+)[\w.-]+")
 _SHORTEST = 6  # characters of a path that is looked for: `/` and `/tmp` are no secret
 _EVERYBODYS = {"root", "user", "admin", "ubuntu", "runner", "kenpin"}
@@ -70,10 +70,11 @@ def stage(folder: Path, to: Path, *, pictures: bool) -> RunRecord:
 
 def _check_base(folder: Path, record: RunRecord) -> None:
     """A run that needs what lies on this machine judges nowhere else. Raises OptionError."""
-    base = record.base_id
-    if (record.base_commit or "").startswith("seal ") or Path(base).is_absolute() or Path(base).exists():
+    is_run = (record.base_commit or "").startswith("seal ")
+    here = [base for base in base_ids(record) if is_run or Path(base).is_absolute() or Path(base).exists()]
+    if here:
         raise OptionError(
-            f"{folder}: stands on {base}, which lies on this machine; push a package of it, from `kenpin export RUN "
+            f"{folder}: stands on {here[0]}, which lies on this machine; push a package of it, from `kenpin export RUN "
             "PACKAGE --to openvino`, which needs no base."
         )
 
@@ -104,7 +105,7 @@ def _scrub_run(run: Path, record: RunRecord, *, pictures: bool) -> None:
         run,
         record.model_copy(
             update={
-                "base_id": _plain(record.base_id),
+                "base_id": TOGETHER.join(map(_plain, base_ids(record))),
                 "options": _each(record.options, _plain, _OF_PATHS.search),
                 "dataset": _each(record.dataset, _plain, _OF_PATHS.search),
                 "notes": tuple(map(_without_paths, record.notes)),

@@ -91,6 +91,15 @@ def finish(partial: Path, out: Path, overwrite: bool, needed: Iterable[str | Pat
         put_in_place(partial, out, overwrite=overwrite)
 
 
+TOGETHER = " + "
+"""Between the ids of several networks that are one base."""
+
+
+def base_ids(record: RunRecord) -> tuple[str, ...]:
+    """The id of each network of a run's base."""
+    return tuple(record.base_id.split(TOGETHER)) if record.options.get("beside") else (record.base_id,)
+
+
 def is_run(folder: Path) -> bool:
     """Whether the folder is a finished run."""
     return (folder / RECORD).is_file()

@@ -18,7 +18,7 @@ from kenpin.models.beside import NetworkBeside
 from kenpin.models.networks.backbones import BUILT_IN, Backbone, load_backbone
 from kenpin.models.networks.encoding import encoder_of
 from kenpin.models.networks.stored_pixels import StoredPixels
-from kenpin.run.record import is_run
+from kenpin.run.record import TOGETHER, is_run
 
 LayersOf = Callable[[NetworkBeside], tuple[int, ...] | None]
 """The layers of a network beside a base that are taken where it names none."""
@@ -39,10 +39,10 @@ class SeveralBackbones(Backbone):
             _pixels_of(member)
         commits = [member.commit for member in members]
         return cls(
-            id=" + ".join(member.id for member in members),
+            id=TOGETHER.join(member.id for member in members),
             network=nn.ModuleList([member.network for member in members]),
             processor=members[0].processor,
-            commit=" + ".join(commit or "none" for commit in commits) if any(commits) else None,
+            commit=TOGETHER.join(commit or "none" for commit in commits) if any(commits) else None,
             members=tuple(members),
         )
 
