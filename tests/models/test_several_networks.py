@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -309,10 +310,12 @@ def test_a_package_of_several_networks_judges_as_its_run(way: str, to: Any, othe
 
 
 def test_a_package_is_not_written_over_a_network(other: str, tmp_path: Path) -> None:
-    run = _run("classifier", other, tmp_path / "run")
-    with pytest.raises(OutputExistsError):
-        export_package(run, other, to="openvino", overwrite=True)
-    assert (Path(other) / "model.safetensors").is_file()
+    package = export_package(_run("classifier", other, tmp_path / "first"), tmp_path / "package", to="openvino")
+    inside = copytree(other, package / "tiny-dino")
+    run = _run("classifier", str(inside), tmp_path / "run")
+    with pytest.raises(OutputExistsError, match="choose another folder"):
+        export_package(run, package, to="openvino", overwrite=True)
+    assert (inside / "model.safetensors").is_file()
 
 
 def test_each_network_shows_its_own_map(other: str, tmp_path: Path) -> None:
