@@ -395,7 +395,7 @@ def test_an_end_in_the_middle_leaves_nothing(
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_process_leaves_nothing(offer: Offer, tmp_path: Path, stop: signal.Signals) -> None:
-    offer(Answer(b"x" * 3_000_000, length=4_000_000, hold_seconds=5))
+    offer(Answer(b"x" * 3_000_000, length=4_000_000, hold_seconds=60))
     command = [sys.executable, "-c", "from kenpin.cli import main; main()", "convert", REFERENCE, "boards"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         while not any(path.stat().st_size for path in Path().rglob("export.zip")):
