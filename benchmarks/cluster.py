@@ -53,11 +53,7 @@ def section(scale: Scale, folder: Path) -> str:
             (
                 work,
                 name,
-                figure(scale.clustered / of["seconds"][0]),
-                figure(1_000 * of["cpu"][0] / scale.clustered),
-                figure(of["start"][0]),
-                megabytes(of["peak"][0]),
-                megabytes(of["own"][0]),
+                *_rates(of, scale.clustered),
             )
             for name, of in taken.items()
         ]
@@ -103,11 +99,7 @@ def section_by_workers(scale: Scale, folder: Path) -> str:
         rows.append(
             (
                 work,
-                figure(scale.clustered / of["seconds"][0]),
-                figure(1_000 * of["cpu"][0] / scale.clustered),
-                figure(of["start"][0]),
-                megabytes(of["peak"][0]),
-                megabytes(of["own"][0]),
+                *_rates(of, scale.clustered),
             )
         )
         print(rows[-1], flush=True)
@@ -119,6 +111,17 @@ def section_by_workers(scale: Scale, folder: Path) -> str:
         + f"\nOf {alike['pictures']} pictures each was embedded once: {alike['once']}. Beside one process on one core "
         f"that sees each of the {_DISTINCT} different ones once: embeddings {alike['embed']}; mean, scale and inverse "
         f"of the unit space of so many of each {alike['fit']}; the doctor's near duplicates {alike['doctor']}.\n"
+    )
+
+
+def _rates(of: Figures, pictures: int) -> tuple[str, ...]:
+    """What a work took: pictures/s, CPU a picture, the start of Ray, and memory of all and of the first process."""
+    return (
+        figure(pictures / of["seconds"][0]),
+        figure(1_000 * of["cpu"][0] / pictures),
+        figure(of["start"][0]),
+        megabytes(of["peak"][0]),
+        megabytes(of["own"][0]),
     )
 
 

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kenpin.models.mahalanobis.cell_shares import LEAST
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, spaces_of_moments
-from kenpin.models.mahalanobis.usual import LEAST, usual
+from kenpin.models.mahalanobis.usual import usual
 from kenpin.taguchi import PairMoments
 from kenpin.taguchi.unit_space import Ridge
 

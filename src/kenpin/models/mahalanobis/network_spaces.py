@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kenpin.models.mahalanobis.cell_layout import nearest_cells
-from kenpin.models.mahalanobis.usual import LEAST, usual
+from kenpin.models.mahalanobis.cell_shares import LEAST
+from kenpin.models.mahalanobis.usual import usual
 
 _FOLDS = 3
 _ENOUGH = 20
@@ -42,16 +43,15 @@ class UsualByNetwork:
 
     def joined(self, maps: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """One map of those of all networks, (n, rows, columns) each -> (n, *grid)."""
-        heights = torch.zeros(())
+        heights = []
         for number, found in enumerate(maps):
             rows, columns = (
                 torch.from_numpy(nearest_cells(int(own), wanted)).to(found.device)
                 for own, wanted in zip(found.shape[1:], grid, strict=True)
             )
             there = found.index_select(1, rows).index_select(2, columns)
-            height = (there.clamp(min=LEAST).log() - self.centre[number]) / self.spread[number]
-            heights = height if number == 0 else heights + height
-        return (self.spread.mean() / len(maps) * heights).exp()
+            heights.append((there.clamp(min=LEAST).log() - self.centre[number]) / self.spread[number])
+        return (self.spread.mean() * torch.stack(heights).mean(dim=0)).exp()
 
     def to(self, device: torch.device) -> UsualByNetwork:
         """The same on another device."""

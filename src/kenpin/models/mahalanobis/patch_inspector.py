@@ -80,7 +80,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def __init__(self, backbone: Backbone, task: Task, options: MahalanobisOptions) -> None:
         super().__init__(task, partial(seen_region, backbone.processor), weighed=options.learn_defects)
-        self.base = replace(backbone, layers=None).record  # whichever layers are looked at
+        self.base = backbone.without_layers().record
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
         self.encode, self.processor = backbone.encode, backbone.processor

@@ -20,16 +20,15 @@ from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.deciding import CELLS
 from kenpin.models.inference import compute_features, infer_together
 from kenpin.models.looking.maps import seen_region
-from kenpin.models.mahalanobis.cell_shares import CellShares
+from kenpin.models.mahalanobis.cell_shares import LEAST, CellShares
 from kenpin.models.mahalanobis.decoding import CellDecoding
 from kenpin.models.mahalanobis.network_shares import NetworkLayouts, NetworkShares, write_network_shares
 from kenpin.models.mahalanobis.network_spaces import UsualByNetwork, held_out_by_turns
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.patch_inspector import WAY, PatchSpaceInspector
-from kenpin.models.mahalanobis.usual import LEAST
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.on_engine import OnEngine
-from kenpin.models.networks.several import SeveralBackbones, without_layers
+from kenpin.models.networks.several import SeveralBackbones
 from kenpin.plural import counted
 from kenpin.records import Example, Map
 from kenpin.run.arrays import read_run_arrays
@@ -59,7 +58,7 @@ class SeveralPatchSpaces(CellDecoding):
 
     def __init__(self, backbone: SeveralBackbones, task: Task, options: MahalanobisOptions) -> None:
         super().__init__(task, partial(seen_region, backbone.processor))
-        self.base = without_layers(backbone).record
+        self.base = backbone.without_layers().record
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
         self.encode, self.processor = backbone.encode, backbone.processor

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LEAST = 1e-12
-"""Distances whose logarithm is taken, at least."""
 PRESUMED_SPREAD = 0.2
 """Spread of the logarithm of distances that is presumed, with the weight of `_AS_MANY` parts: two or three parts that
 happen to be alike would else make all others infinitely far."""

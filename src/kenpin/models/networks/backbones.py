@@ -152,6 +152,10 @@ class Backbone:
                 chosen._layers(_probe_pixels(self.image_size_wh).to(self.device))
         return chosen
 
+    def without_layers(self) -> Backbone:
+        """The same, whose record is equal whichever layers are looked at."""
+        return replace(self, layers=None)
+
     def uncropped(self, wanted: bool) -> Backbone:
         """The same where nothing is to be cut off at the edges, as of tiles; else as it is."""
         return replace(self, processor=uncropped(self.processor, self.image_size_wh)) if wanted else self

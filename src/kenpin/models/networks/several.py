@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -64,6 +64,10 @@ class SeveralBackbones(Backbone):
     def frozen(self) -> SeveralBackbones:
         """A copy for inference alone."""
         return self.of([member.frozen() for member in self.members])
+
+    def without_layers(self) -> SeveralBackbones:
+        """The same, whose record is equal whichever layers are looked at."""
+        return self.of([member.without_layers() for member in self.members])
 
     def uncropped(self, wanted: bool) -> SeveralBackbones:
         """Nothing is cut off at the edges, whatever is wanted: all networks see the whole picture."""
@@ -164,10 +168,3 @@ def _resampling(length: int, wanted: int, *, cubic: bool) -> Tensor:
     how = "bicubic" if cubic else "bilinear"
     weights = nn.functional.interpolate(lines, (wanted, length), mode=how, antialias=True)[0, 0]
     return torch.from_numpy(weights.numpy())  # a constant of the graph: engines have filters of their own
-
-
-def without_layers(backbone: Backbone) -> Backbone:
-    """The same, whichever layers are looked at, for a record of its identity."""
-    if isinstance(backbone, SeveralBackbones):
-        return SeveralBackbones.of([replace(member, layers=None) for member in backbone.members])
-    return replace(backbone, layers=None)

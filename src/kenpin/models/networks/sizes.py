@@ -9,6 +9,7 @@ import torch
 from kenpin.models.bases import Announced
 from kenpin.models.networks.backbones import BUILT_IN
 from kenpin.models.networks.pretrained import load_pretrained
+from kenpin.run.record import TOGETHER
 
 FOUR_BITS = "4 bits"
 
@@ -41,4 +42,4 @@ def announced_together(bases: Sequence[str]) -> Announced | None:
     if len(known) < 2:
         return known[0] if known else None
     weights = sum(one.weights for one in known)
-    return Announced(" + ".join(one.base for one in known), weights, sum(one.total_bytes for one in known) / weights)
+    return Announced(TOGETHER.join(one.base for one in known), weights, sum(one.total_bytes for one in known) / weights)
