@@ -19,6 +19,10 @@ from kenpin.errors import OptionError
 from kenpin.runtime.network import Outputs, PendingOutputs, Precision, Work
 
 _HINTS = {"many": "THROUGHPUT", "single": "LATENCY"}
+_SENDING = (
+    "__init__", "start_session", "send_event", "send_error", "send_stack_trace", "end_session", "force_shutdown",
+)  # fmt: skip
+"""What its package of telemetry is asked to do."""
 _FORMATS = {"fp32": "f32", "bf16": "bf16"}
 
 T = TypeVar("T")
@@ -46,11 +50,19 @@ def compiled(file: Path, work: Work, threads: int | None, device: str | None, pr
 
 
 def imported() -> Any:
-    """The package. What it would send to its makers about its use, on import and at each conversion, is not sent."""
-    sys.modules.setdefault("openvino_telemetry", cast(Any, None))  # it then does without
+    """The package. What it would send to its makers about its use, on import and at each conversion, is not sent: each
+    message is also a fork of this process, which takes the longer the more memory it has."""
+    telemetry: Any = sys.modules.setdefault("openvino_telemetry", cast(Any, None))  # it then does without
+    if telemetry is not None:  # another has imported it before
+        for name in _SENDING:
+            setattr(telemetry.Telemetry, name, _nothing)
     import openvino
 
     return openvino
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """In place of what sends."""
 
 
 @cache
