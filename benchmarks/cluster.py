@@ -15,15 +15,19 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.fresh import Figures, in_fresh_process
 from benchmarks.scale import FULL, Scale
 from benchmarks.tables import figure, megabytes, table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _DISTINCT = 512
 _IN_A_SHARD = 10_000
@@ -84,14 +88,14 @@ def section(scale: Scale, folder: Path) -> str:
     )
 
 
-def section_by_workers(scale: Scale, folder: Path) -> str:
+def section_by_workers(scale: Scale, folder: Path, works: Sequence[str] = _WORKS) -> str:
     """Rates, work and memory of workers that are killed while they embed, and how far the outcomes of all pictures are
     from what one process finds of the different ones, each counted as often as it is there."""
     folder.mkdir(parents=True)
     os.environ["KENPIN_CACHE"] = str(folder / "cache")
     in_fresh_process(write, folder=str(folder), pictures=scale.clustered)
     rows, killed = [], 0.0
-    for work in _WORKS:
+    for work in works:
         kills = scale.worker_kills if work == "embed" else 0
         of = in_fresh_process(measure, folder=str(folder), work=work, workers=WORKERS, kills=kills)
         shutil.rmtree(folder / "cache", ignore_errors=True)
@@ -105,12 +109,16 @@ def section_by_workers(scale: Scale, folder: Path) -> str:
         print(rows[-1], flush=True)
     alike = _in_one_core("compare_with_distinct", folder)
     head = ("work", "pictures/s", "CPU, ms a picture", "start of Ray, s", "peak of all processes, MB", "of the first")
+    said = {
+        "embed": f"each was embedded once: {alike.get('once')}; embeddings {alike.get('embed')}",
+        "fit": f"mean, scale and inverse of the unit space of so many of each {alike.get('fit')}",
+        "doctor": f"the doctor's near duplicates {alike.get('doctor')}",
+    }
     return (
         f"{scale.clustered:,} pictures by {WORKERS} workers of Ray, {killed:.0f} of them killed while they embed:\n\n"
         + table(head, rows)
-        + f"\nOf {alike['pictures']} pictures each was embedded once: {alike['once']}. Beside one process on one core "
-        f"that sees each of the {_DISTINCT} different ones once: embeddings {alike['embed']}; mean, scale and inverse "
-        f"of the unit space of so many of each {alike['fit']}; the doctor's near duplicates {alike['doctor']}.\n"
+        + f"\nBeside one process on one core that sees each of the {_DISTINCT} different ones once: "
+        + f"{'; '.join(said[work] for work in works)}.\n"
     )
 
 
@@ -338,23 +346,45 @@ def compare_with_distinct(folder: str) -> None:
     from benchmarks.made import made_dataset
     from kenpin.data import load_dataset
     from kenpin.embedding import embed, read_embedding
-    from kenpin.taguchi import Moments, UnitSpace, sum_of_fourth_powers
 
     place = Path(folder)
     pictures = [one.image.data or b"" for one in made_dataset(2 * _DISTINCT, place / "more masks", _DISTINCT)]
     _write_shard(place / "distinct", pictures, range(_DISTINCT))
-    whole = read_embedding(place / "embed-cluster")
-    numbers = np.array([int(Path(name).stem.split("/")[-1]) for name in whole.ids])
-    of_each = embed(place / "run", load_dataset(place / "distinct"), place / "embed-distinct").vectors
-    apart = max(
-        _apart(whole.vectors[rows], of_each[numbers[rows] % _DISTINCT])
-        for rows in (slice(start, start + 10_000) for start in range(0, len(numbers), 10_000))
-    )
+    numbers = np.arange(len(load_dataset(place / "shards")))
+    found: dict[str, str] = {}
+    if (place / "embed-cluster").exists():
+        whole = read_embedding(place / "embed-cluster")
+        embedded = np.array([int(Path(name).stem.split("/")[-1]) for name in whole.ids])
+        of_each = embed(place / "run", load_dataset(place / "distinct"), place / "embed-distinct").vectors
+        apart = max(
+            _apart(whole.vectors[rows], of_each[embedded[rows] % _DISTINCT])
+            for rows in (slice(start, start + 10_000) for start in range(0, len(embedded), 10_000))
+        )
+        found |= {"once": "yes" if np.array_equal(np.sort(embedded), numbers) else "NO", "embed": _in_words(apart)}
+    if (place / "fit-cluster").exists():
+        found["fit"] = _in_words(_space_apart(place, numbers))
+    if (place / "doctor-cluster").exists():
+        of_one: set[frozenset[int]] = {*_look_alikes(_doctored(place, "distinct", "doctor-distinct"))}
+        alone = set(range(_DISTINCT)) - {number for group in of_one for number in group}
+        expected = of_one | {frozenset([number]) for number in alone}
+        groups = _look_alikes(json.loads((place / "doctor-cluster").read_text("utf-8")))
+        found_groups = {frozenset(number % _DISTINCT for number in group) for group in groups}
+        members = sum(len(group) for group in groups)
+        found["doctor"] = "equal" if found_groups == expected and members == len(numbers) else "DIFFERENT"
+    print(json.dumps(found))
 
-    # the features that the fit saw, one row of each different picture, with how many of it were learned from
+
+def _space_apart(place: Path, numbers: NDArray[np.int64]) -> float:
+    """How far the unit space of all pictures is from one of each different picture's row, counted as often as it was
+    learned from."""
+    import numpy as np
+
+    from kenpin.data import load_dataset
+    from kenpin.embedding import embed
+    from kenpin.taguchi import Moments, UnitSpace, sum_of_fourth_powers
+
     x = embed(place / "fit-cluster", load_dataset(place / "distinct"), place / "fit-distinct").vectors.astype(float)
-    learned = np.arange(len(numbers))
-    counts = np.bincount(learned[learned % 100 != 0] % _DISTINCT, minlength=_DISTINCT)
+    counts = np.bincount(numbers[numbers % 100 != 0] % _DISTINCT, minlength=_DISTINCT)
     space = np.load(place / "fit-cluster" / "model" / "unit_space.npz")
     x = x[:, space["items"]]
     moments = sum(
@@ -366,25 +396,8 @@ def compare_with_distinct(folder: str) -> None:
     )
     powers = sum(int(count) * sum_of_fourth_powers(row[None], moments) for count, row in zip(counts, x, strict=True))
     single = UnitSpace("ledoit-wolf").fit_moments(moments, powers)
-    found = {"mean": single.mean_, "scale": single.scale_, "precision": single.precision_}
-
-    of_one: set[frozenset[int]] = {*_look_alikes(_doctored(place, "distinct", "doctor-distinct"))}
-    alone = set(range(_DISTINCT)) - {number for group in of_one for number in group}
-    expected = of_one | {frozenset([number]) for number in alone}
-    groups = _look_alikes(json.loads((place / "doctor-cluster").read_text("utf-8")))
-    found_groups = {frozenset(number % _DISTINCT for number in group) for group in groups}
-    members = sum(len(group) for group in groups)
-    print(
-        json.dumps(
-            {
-                "pictures": f"{len(numbers):,}",
-                "once": "yes" if np.array_equal(np.sort(numbers), learned) else "NO",
-                "embed": _in_words(apart),
-                "fit": _in_words(max(_apart(space[name], value) for name, value in found.items())),
-                "doctor": "equal" if found_groups == expected and members == len(numbers) else "DIFFERENT",
-            }
-        )
-    )
+    alone = {"mean": single.mean_, "scale": single.scale_, "precision": single.precision_}
+    return max(_apart(space[name], value) for name, value in alone.items())
 
 
 def _doctored(place: Path, shards: str, name: str) -> dict[str, Any]:
@@ -419,11 +432,14 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=FULL.worker_kills)
     parser.add_argument("--folder", type=Path, help="where the shards may lie for the time; 3 KB a picture")
     parser.add_argument("--workers-alone", action="store_true", help="leave one process out, which takes as long again")
+    parser.add_argument(
+        "--works", nargs="+", choices=_WORKS, default=_WORKS, help="what workers alone do; by default all"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder, prefix="kenpin-cluster-") as folder:
         scale = replace(FULL, clustered=given.pictures, worker_kills=given.kills)
-        measured = section_by_workers if given.workers_alone else section
-        print(measured(scale, Path(folder) / "cluster"))
+        place = Path(folder) / "cluster"
+        print(section_by_workers(scale, place, given.works) if given.workers_alone else section(scale, place))
 
 
 if __name__ == "__main__":

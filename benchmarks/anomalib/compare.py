@@ -35,9 +35,9 @@ _OWN: dict[str, dict[str, Any]] = {
 _LARGER = "kenpin, neighbours, DINOv2-S"
 _BESIDE = "kenpin, positions, DINOv2-S beside"
 """The settings with another network, where its weights are installed."""
-_SMALL = "@140:12"
-"""How it looks beside Lite0: at pictures of 140 pixels, which cost as much again, and by its last layer. Of the layers
-this one was best on 600 cells that are not scored here."""
+_SMALL = "@126:12"
+"""How it looks beside Lite0: at pictures of 126 pixels, the largest with which both take no longer than PaDiM, and by
+its last layer. Of the layers this one was best on cells that are not scored here."""
 # the layers that anomalib takes of its own backbones, by their strides, and those one stage deeper
 _PEERS: dict[str, dict[str, Any]] = {
     "anomalib PaDiM, strides 8 16 32": {"method": "padim", "blocks": [2, 4, 6], "items": 200},
@@ -120,8 +120,9 @@ def _head(python: Path, threads: int, rounds: int, minutes: float) -> str:
         "# Unit spaces of places beside anomalib's PaDiM and PatchCore\n\n"
         f"Written by `python benchmarks/anomalib/compare.py --threads {threads}` on {date.today():%-d %B %Y} in "
         f"{minutes:.1f} minutes. Both sides use Lite0's ImageNet weights at 224 × 224, "
-        "but for the rows that name DINOv2-S, a larger network, which beside Lite0 sees 140 × 140 pixels and gives its "
-        "last layer, the best of its layers on other cells; from picture files to scores, "
+        "but for the rows that name DINOv2-S, a larger network, which beside Lite0 sees 126 × 126 pixels, the most "
+        "that PaDiM's time allows, and gives its last layer, the best of its layers on other cells; from picture files "
+        "to scores, "
         f"each method in a process of its own with {threads} thread{'' if threads == 1 else 's'} of arithmetic and its "
         f"own default number of pictures at a time. {turns} Times are the shortest by the clock; in brackets the least "
         "that the processors worked on it, on which others on the machine weigh less. PatchCore keeps 1 % of the "
