@@ -390,8 +390,11 @@ def test_every_fixed_text_of_the_page_is_in_the_catalogue(
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_a_page_in_another_language_has_no_english_sentence(tested: Path, tmp_path: Path, language: Language) -> None:
-    shown, names = _shown(tmp_path, language, run=tested / "run")
+def test_a_page_in_another_language_has_no_english_sentence(
+    tested: Path, kenpin: Run, tmp_path: Path, language: Language
+) -> None:
+    studies = Beside(studies=_studied(tested, kenpin))
+    shown, names = _shown(tmp_path, language, run=tested / "run", beside=studies)
     assert shown.language == language
     texts = [_IN_ENGLISH.sub(" ", without(text, _DATA | names)) for text in shown.texts]
     assert not [text for text in texts if re.search(r"[A-Za-z]+ [a-z]+ [a-z]+", text)]

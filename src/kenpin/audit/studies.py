@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kenpin.audit.content import Cell, Grid, Missing, PackSection
+from kenpin.audit.content import Cell, Grid, Missing, PackSection, ShownStudy
 from kenpin.audit.figures import CitedFigure, Document
 from kenpin.report import words
 from kenpin.report.findings import Findings
+from kenpin.report.plots import Table
+from kenpin.report.said_figures import table_in_language
 from kenpin.run.criteria import FixedCriteria
 from kenpin.words import Texts
 
@@ -59,7 +61,7 @@ def gage_section(studies: Sequence[Study], texts: Texts) -> PackSection:
     return PackSection(
         "gage",
         texts("Gage study"),
-        studies=tuple((study.findings, _tables(study)) for study in found),
+        studies=tuple(_shown(study, texts) for study in found),
         missing=() if found else (missing,),
     )
 
@@ -95,7 +97,7 @@ def drift_section(
         "drift",
         texts("Plan against drift"),
         grids=grids,
-        studies=tuple((study.findings, _tables(study)) for study in found),
+        studies=tuple(_shown(study, texts) for study in found),
         missing=tuple(missing),
     )
 
@@ -116,16 +118,29 @@ def _plan(document: Document, texts: Texts) -> Grid:
     return Grid((), tuple(rows), texts("As fixed in %(file)s", file=document.get("name")))
 
 
-def _tables(study: Study) -> tuple[Grid, ...]:
-    """The tables of a study, each cell from its file."""
-    return tuple(
-        Grid(
-            table.head,
-            tuple(
-                (row[0], *(study.document.figure("tables", t, "rows", r, c) for c in range(1, len(row))))
-                for r, row in enumerate(table.rows)
-            ),
-            table.title,
-        )
-        for t, table in enumerate(study.findings.tables)
+def _shown(study: Study, texts: Texts) -> ShownStudy:
+    """A study in the page's language, each cell of its tables from its file."""
+    said, english = study.findings.in_language(texts)
+    tables: tuple[list[Grid], list[Grid]] = [], []
+    for number, table in enumerate(study.findings.tables):
+        shown = table if texts.language == "en" else table_in_language(table, texts)
+        tables[shown is None].append(_grid(study.document, number, shown or table))
+    return ShownStudy(said, tuple(tables[0]), english, tuple(tables[1]))
+
+
+def _grid(document: Document, number: int, table: Table) -> Grid:
+    """A table of a study, as it is shown; number: which of those in the file."""
+    return Grid(
+        table.head,
+        tuple(
+            (
+                row[0],
+                *(
+                    document.figure("tables", number, "rows", r, c, shown=cell)
+                    for c, cell in enumerate(row[1:], start=1)
+                ),
+            )
+            for r, row in enumerate(table.rows)
+        ),
+        table.title,
     )

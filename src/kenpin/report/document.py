@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from kenpin.files import check_free, write_text
 from kenpin.report.names import without_folders
-from kenpin.report.words import english, study_title
+from kenpin.report.words import english, study_kind, study_name, study_title
 from kenpin.visible import in_brief, visible
 from kenpin.words import ENGLISH, Texts
 from kenpin.words.recorded import recorded
@@ -43,6 +43,8 @@ def fill(file: str, texts: Texts = ENGLISH, /, **values: object) -> str:
         language=texts.language,
         english=english(texts),
         recorded=lambda sentence: recorded(sentence, texts),
+        study_kind=lambda one: study_kind(one.kind, texts),
+        study_name=lambda one: study_name(one.kind, one.name, texts),
         study_title=lambda one: study_title(one.kind, one.name, texts),
         _=_Marked(texts),
         ngettext=_Marked(texts).count,
