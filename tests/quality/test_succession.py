@@ -80,7 +80,7 @@ def test_rates_costs_auroc_and_verdicts_are_compared(pictures: Dataset) -> None:
         *((ids[row], PASS, FAIL, "is caught") for row in (11, 12, 13)),
     ]
     words = " ".join(found.in_words())
-    for told in ("new against old on 14 parts", "3 before, 1 now (3 corrected, 1 new)", "1 escapes", "3 is caught"):
+    for told in ("new against old on 14 parts", "3 before, 1 now (3 corrected, 1 new)", "1 escapes", "3 are caught"):
         assert told in words
     assert from_json(Succession, to_json(found), "succession") == found
     tables = found.findings().tables

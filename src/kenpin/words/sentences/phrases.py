@@ -141,11 +141,11 @@ PHRASES = (
     "EWMA of the embeddings’ distance from the reference",
     "lot %(text_lot)s, whose first part is %(text_part)s{,|}",
     "%(text_part)s (part %(number)s)",
-    "%(number)s is reviewed",
-    "%(number)s escapes",
-    "%(number)s is caught",
-    "%(number)s passes",
-    "%(number)s is overkilled",
+    "%(number)s {is|are} reviewed",
+    "%(number)s {escapes|escape}",
+    "%(number)s {is|are} caught",
+    "%(number)s {passes|pass}",
+    "%(number)s {is|are} overkilled",
     # what a threshold does, as notes on costs say it: several of these in a row
     (
         "let %(number_escaped)s of %(number_bad)s defective part{|s} escape and fail %(number_failed)s of "
