@@ -154,7 +154,16 @@ def _successions() -> Iterator[tuple[str, Findings]]:
     yield "succession with many changes", study_succession(old, new, for_sixty).findings()
 
 
+_OF_KINDS = {"gage": _gages, "threshold": _thresholds, "drift": _drifts, "succession": _successions}
+KINDS = tuple(_OF_KINDS)
+
+
 @cache
-def found() -> dict[str, Findings]:
-    """Findings by what they are of."""
-    return dict((*_gages(), *_thresholds(), *_drifts(), *_successions()))
+def found(kind: str) -> dict[str, Findings]:
+    """Findings of a kind, by what they are of."""
+    return dict(_OF_KINDS[kind]())
+
+
+def everything() -> list[Findings]:
+    """Findings of all kinds."""
+    return [one for kind in KINDS for one in found(kind).values()]

@@ -26,7 +26,7 @@ from tests.commands import Run
 from tests.languages import Shown, outside
 from tests.pictures import write_parts
 from tests.quality.test_commands import write_manual, write_predictions, write_scores, write_verdicts
-from tests.studies_found import NAMES, SYMBOLS, found
+from tests.studies_found import KINDS, NAMES, SYMBOLS, everything, found
 from tests.test_report import content
 from tests.toy_runs import trained
 
@@ -40,28 +40,33 @@ def _english(shown: Shown) -> set[str]:
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-@pytest.mark.parametrize("name", found())
-def test_a_page_of_findings_is_in_its_language(name: str, language: Language, tmp_path: Path) -> None:
-    shown = Shown(write_findings(found()[name], tmp_path / "page.html", language=language).read_text("utf-8"))
-    assert shown.language == language
-    assert not _english(shown)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_of_findings_is_in_its_language(kind: str, language: Language, tmp_path: Path) -> None:
+    left = {}
+    for name, one in found(kind).items():
+        assert one.kind == kind
+        shown = Shown(write_findings(one, tmp_path / "page.html", language=language, overwrite=True).read_text("utf-8"))
+        assert shown.language == language
+        left[name] = _english(shown)
+    assert not {name: texts for name, texts in left.items() if texts}
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_findings_in_a_report_are_in_its_language(language: Language) -> None:
-    alone, shown = (Shown(render_report(content(), findings=of, language=language)) for of in ((), [*found().values()]))
+    alone, shown = (Shown(render_report(content(), findings=of, language=language)) for of in ((), everything()))
     assert len(shown.texts) > len(alone.texts) + 1000
     left = _english(shown) - _english(alone)
     assert not left
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-@pytest.mark.parametrize("name", found())
-def test_the_numbers_of_a_page_are_the_same_in_each_language(name: str, language: Language, tmp_path: Path) -> None:
-    pages = (write_findings(found()[name], tmp_path / f"{one}.html", language=one) for one in ("en", language))
-    english, other = (sorted(_numbers(Shown(page.read_text("utf-8")).texts)) for page in pages)
-    assert english == other
-    assert english
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_numbers_of_a_page_are_the_same_in_each_language(kind: str, language: Language, tmp_path: Path) -> None:
+    for name, one in found(kind).items():
+        pages = (write_findings(one, tmp_path / f"{at}.html", language=at, overwrite=True) for at in ("en", language))
+        english, other = (sorted(_numbers(Shown(page.read_text("utf-8")).texts)) for page in pages)
+        assert english == other, name
+        assert english
 
 
 def _numbers(texts: Iterable[str]) -> list[str]:
@@ -79,7 +84,7 @@ def test_every_template_of_studies_has_its_findings(monkeypatch: pytest.MonkeyPa
             return japanese.gettext(message)
 
     monkeypatch.setattr(words, "translations", lambda language: Noting())
-    for one in found().values():
+    for one in everything():
         render_report(content(), findings=[one], language="ja")
     assert set(studies.SENTENCES) <= said
 
@@ -115,7 +120,7 @@ def test_names_of_users_stay_where_a_word_of_kenpin_is_the_same(language: Langua
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_who_is_not_named_has_a_name_in_the_language(language: Language) -> None:
     texts = Texts(language)
-    gage, _ = found()["verdicts as the truth"].in_language(texts)
+    gage, _ = found("gage")["verdicts as the truth"].in_language(texts)
     assert {"Aiko", texts("The inspector"), f"Aiko、{texts('The inspector')}"} <= {
         row[0] for table in gage.tables for row in table.rows
     }
@@ -123,7 +128,7 @@ def test_who_is_not_named_has_a_name_in_the_language(language: Language) -> None
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_what_is_of_another_version_stays_english_whole_and_says_so(language: Language, tmp_path: Path) -> None:
-    gage = found()["verdicts that are marginal, with truth"]
+    gage = found("gage")["verdicts that are marginal, with truth"]
     shares, agreement = gage.tables[0], gage.bars[0]
     odd = replace(
         gage,
@@ -143,7 +148,7 @@ def test_what_is_of_another_version_stays_english_whole_and_says_so(language: La
 
 
 def test_an_english_page_has_all_as_it_was_found(tmp_path: Path) -> None:
-    for one in found().values():
+    for one in everything():
         said, other = one.in_language(Texts("en"))
         assert said == one
         assert not (*other.lines, *other.bars, *other.tables)
@@ -191,8 +196,3 @@ def test_a_command_writes_its_page_in_a_language_and_all_else_in_english(
     assert status == 2
     assert "option `--language`" in err
     assert "--out" in err
-
-
-def test_the_findings_of_no_command_are_forgotten() -> None:
-    assert {one.kind for one in found().values()} == {"gage", "threshold", "drift", "succession"}
-    assert all(isinstance(one, Findings) for one in found().values())
