@@ -23,6 +23,7 @@ from kenpin.report.words import NAMES_OF_NO_CLASS, NO_BOXES, NO_LABEL
 from kenpin.words import DOMAIN, FOLDER, LANGUAGES, Language
 from kenpin.words.recorded import phrases, templates
 from kenpin.words.sentences import SETTINGS
+from kenpin.words.sentences.figures import WORDS
 from tests.tree import PACKAGE
 
 TRANSLATED: tuple[Language, ...] = tuple(language for language in LANGUAGES if language != "en")
@@ -65,6 +66,7 @@ def _registered() -> Iterator[tuple[Path, list[str | tuple[str, ...]]]]:
         ("records.py", list(map(str, Verdict))),
         ("report/names.py", [*TITLES.values(), *FAMILIES.values()]),
         ("report/words.py", [NO_BOXES, NO_LABEL, NOT_OK, *NAMES_OF_NO_CLASS]),
+        ("words/sentences/figures.py", [*WORDS]),
         ("words/sentences", [template.text for template in (*templates(), *phrases())]),
         ("words/sentences/settings.py", [*SETTINGS]),
     ):

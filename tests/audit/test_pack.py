@@ -18,7 +18,8 @@ import yaml
 from kenpin import words
 from kenpin.audit import AuditPack, Beside, make_key, read_secret, write_pack
 from kenpin.audit.archive import FIGURES
-from kenpin.audit.figures import clock
+from kenpin.audit.figures import Document, clock
+from kenpin.audit.studies import Study, gage_figures
 from kenpin.errors import OptionError, OutputExistsError, RunError
 from kenpin.export import export_package
 from kenpin.inspection.policy import read_policy
@@ -26,6 +27,8 @@ from kenpin.report.findings import Findings, findings_to_json
 from kenpin.station.folder import StationFolder
 from kenpin.station.trail import Trail
 from kenpin.station.versions.installing import install_version
+from kenpin.studies.gage import study_gage
+from kenpin.studies.rows import Rows
 from kenpin.training import train
 from kenpin.words import Language
 from tests.catalogues import TRANSLATED
@@ -217,6 +220,20 @@ def _studied(folder: Path, kenpin: Run) -> tuple[Path, Path]:
     return gage, drift
 
 
+@pytest.mark.parametrize(
+    ("appraiser", "found"), [("The inspector", 1), ("inspector", 1), ("nobody", 0), (None, 1), ("the inspector", 0)]
+)
+def test_criteria_name_who_gave_no_name_as_earlier_ones_did(appraiser: str | None, found: int) -> None:
+    rows = [
+        {"part": str(part), "trial": str(trial), "verdict": "ok" if part % 2 else "ng", "reference": "ok"}
+        for part in range(4)
+        for trial in (1, 2)
+    ]
+    findings = study_gage(Rows(rows, "table.csv"))
+    study = Study(findings, Document("gage.json", findings_to_json(findings)))
+    assert len([*gage_figures(study, "repeats", appraiser)]) == found
+
+
 def test_criteria_are_checked_on_the_figures_of_the_records(tested: Path, kenpin: Run, tmp_path: Path) -> None:
     pack = _checked(tested / "run", tmp_path / "p.zip", {"runs/run": tested / "run"}, studies=_studied(tested, kenpin))
     (checked,) = pack.checked
@@ -390,8 +407,11 @@ def test_every_fixed_text_of_the_page_is_in_the_catalogue(
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_a_page_in_another_language_has_no_english_sentence(tested: Path, tmp_path: Path, language: Language) -> None:
-    shown, names = _shown(tmp_path, language, run=tested / "run")
+def test_a_page_in_another_language_has_no_english_sentence(
+    tested: Path, kenpin: Run, tmp_path: Path, language: Language
+) -> None:
+    studies = Beside(studies=_studied(tested, kenpin))
+    shown, names = _shown(tmp_path, language, run=tested / "run", beside=studies)
     assert shown.language == language
     texts = [_IN_ENGLISH.sub(" ", without(text, _DATA | names)) for text in shown.texts]
     assert not [text for text in texts if re.search(r"[A-Za-z]+ [a-z]+ [a-z]+", text)]

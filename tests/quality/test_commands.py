@@ -74,8 +74,8 @@ def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
     Path("person.csv").write_text("part,appraiser,trial,verdict\n" + "\n".join(person), "utf-8")
     status, out, _ = kenpin("gage", "said.json", "person.csv", "--mapping", "map.csv")
     assert status == 0
-    assert "inspector, Aiko Cohen’s kappa" in " ".join(out.split())
-    assert "inspector gives the same verdict on 4 of 4 parts in every trial." in out
+    assert "The inspector, Aiko Cohen’s kappa" in " ".join(out.split())
+    assert "The inspector gives the same verdict on 4 of 4 parts in every trial." in out
     assert "1.000" in out
     assert "Gage R&R of distance" in out
 
@@ -249,7 +249,7 @@ def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
         ("part,trial,verdict\n1,1,OK\n1", "line 3: has more or fewer cells"),
         ("part,trial,verdict\n,1,OK", "row 1 has no `part`"),
         ("part,trial,value\n1,1,two", "has 'two' for `value`; give a finite number"),
-        ("part,trial,value\n1,1,2\n1,1,3", "part 1, inspector, trial 1 is there twice"),
+        ("part,trial,value\n1,1,2\n1,1,3", "The inspector has part 1 in trial 1 twice"),
         ("part,trial,value\n1,1,2\n1,2,3\n2,1,3", "has not measured part 2 in trial 2"),
         ("part,trial,verdict,reference\n1,1,OK,OK\n1,2,OK,NG", "part 1 is both OK and NG"),
         ("part,trial,verdict", "holds no row"),

@@ -49,7 +49,7 @@ def pictures() -> Dataset:
     return kenpin.load_dataset([*good, *((part(50 + seed, scratched=True), "scratch") for seed in range(6))])
 
 
-def _candidate(name: str, dataset: Dataset, scores: Sequence[float], **more: Any) -> Candidate:
+def candidate(name: str, dataset: Dataset, scores: Sequence[float], **more: Any) -> Candidate:
     threshold = more.pop("threshold", CUT)
     ok_labels = more.pop("ok_labels", ("ok",))
     written = dict(zip(dataset.column("id"), scores, strict=True))
@@ -61,7 +61,7 @@ NOW = [0.1] * 7 + [0.9] + [0.2] + [0.9] * 5  # 1 overkill, 1 escape, which is ne
 
 
 def test_rates_costs_auroc_and_verdicts_are_compared(pictures: Dataset) -> None:
-    found = study_succession(_candidate("old", pictures, BEFORE), _candidate("new", pictures, NOW), pictures)
+    found = study_succession(candidate("old", pictures, BEFORE), candidate("new", pictures, NOW), pictures)
     escapes, overkills = found.decisions["escape"], found.decisions["overkill"]
     assert escapes is not None
     assert overkills is not None
@@ -80,7 +80,7 @@ def test_rates_costs_auroc_and_verdicts_are_compared(pictures: Dataset) -> None:
         *((ids[row], PASS, FAIL, "is caught") for row in (11, 12, 13)),
     ]
     words = " ".join(found.in_words())
-    for told in ("new against old on 14 parts", "3 before, 1 now (3 corrected, 1 new)", "1 escapes", "3 is caught"):
+    for told in ("new against old on 14 parts", "3 before, 1 now (3 corrected, 1 new)", "1 escapes", "3 are caught"):
         assert told in words
     assert from_json(Succession, to_json(found), "succession") == found
     tables = found.findings().tables
@@ -89,30 +89,30 @@ def test_rates_costs_auroc_and_verdicts_are_compared(pictures: Dataset) -> None:
 
 def test_what_either_has_seen_is_left_out_and_told(pictures: Dataset) -> None:
     contents = pictures.contents()
-    old = _candidate("old", pictures, BEFORE, seen=contents[:2])
-    new = _candidate("new", pictures, NOW, seen=contents[1:4])
+    old = candidate("old", pictures, BEFORE, seen=contents[:2])
+    new = candidate("new", pictures, NOW, seen=contents[1:4])
     found = study_succession(old, new, pictures)
     assert found.parts == 10
     assert dict(found.left_out) == {"old": 2, "new": 3}
     assert sum("left out" in note for note in found.notes) == 2
     with pytest.raises(DatasetError, match="old and new have seen all of these 14 pictures"):
         study_succession(
-            _candidate("old", pictures, BEFORE, seen=contents[:7]),
-            _candidate("new", pictures, NOW, seen=contents[7:]),
+            candidate("old", pictures, BEFORE, seen=contents[:7]),
+            candidate("new", pictures, NOW, seen=contents[7:]),
             pictures,
         )
 
 
 def test_what_is_not_known_is_told(pictures: Dataset) -> None:
-    old = _candidate("old", pictures, BEFORE, known=False, threshold=None)
-    found = study_succession(old, _candidate("new", pictures, NOW), pictures)
+    old = candidate("old", pictures, BEFORE, known=False, threshold=None)
+    found = study_succession(old, candidate("new", pictures, NOW), pictures)
     assert found.decisions == {}
     assert found.cost is None
     assert found.auroc is not None
     assert any("old has no threshold" in note for note in found.notes)
     assert any("not known what all old has learned from" in note for note in found.notes)
     plain = Threshold(0.5, None, "good parts alone")
-    old, new = (_candidate(name, pictures, NOW, threshold=plain) for name in ("old", "new"))
+    old, new = (candidate(name, pictures, NOW, threshold=plain) for name in ("old", "new"))
     found = study_succession(old, new, pictures)
     assert found.cost is None
     assert any("--cost-escape" in note for note in found.notes)
@@ -120,10 +120,10 @@ def test_what_is_not_known_is_told(pictures: Dataset) -> None:
 
 
 def test_good_labels_must_agree(pictures: Dataset) -> None:
-    old = _candidate("old", pictures, BEFORE, ok_labels=("good",))
+    old = candidate("old", pictures, BEFORE, ok_labels=("good",))
     with pytest.raises(OptionError, match="new takes ok for good parts and old good"):
-        study_succession(old, _candidate("new", pictures, NOW), pictures)
-    assert study_succession(old, _candidate("new", pictures, NOW), pictures, ok_labels=["ok"]).parts == 14
+        study_succession(old, candidate("new", pictures, NOW), pictures)
+    assert study_succession(old, candidate("new", pictures, NOW), pictures, ok_labels=["ok"]).parts == 14
 
 
 def test_the_cost_is_the_sum_of_its_rates_and_its_interval_holds() -> None:

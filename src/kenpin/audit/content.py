@@ -36,6 +36,16 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownStudy:
+    """What a study found: its charts and tables in the page's language, and those that are not known in it."""
+
+    said: Findings
+    said_tables: tuple[Grid, ...]
+    english: Findings
+    english_tables: tuple[Grid, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PackSection:
     """A section of the page."""
 
@@ -47,15 +57,15 @@ class PackSection:
     """Sentences that a record holds, in English."""
     grids: tuple[Grid, ...] = ()
     missing: tuple[Missing, ...] = ()
-    studies: tuple[tuple[Findings, tuple[Grid, ...]], ...] = ()
-    """Findings in English, with their tables."""
+    studies: tuple[ShownStudy, ...] = ()
 
     @property
     def figures(self) -> Iterator[tuple[str, CitedFigure, bool]]:
         """Each figure with the words of its row, and of its column where the row has several; and whether these are
-        English, as findings are."""
-        english = tuple(grid for _, grids in self.studies for grid in grids)
-        for grid, is_english in (*((grid, False) for grid in self.grids), *((grid, True) for grid in english)):
+        English on a page in another language."""
+        said = (*self.grids, *(grid for study in self.studies for grid in study.said_tables))
+        english = tuple(grid for study in self.studies for grid in study.english_tables)
+        for grid, is_english in (*((grid, False) for grid in said), *((grid, True) for grid in english)):
             for row in grid.rows:
                 name = next((cell for cell in row if isinstance(cell, str)), grid.caption)
                 found = [(column, cell) for column, cell in enumerate(row) if isinstance(cell, CitedFigure)]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kenpin.audit.content import Cell, Grid, Missing, PackSection
+from kenpin.audit.content import Cell, Grid, Missing, PackSection, ShownStudy
 from kenpin.audit.figures import CitedFigure, Document
 from kenpin.report import words
 from kenpin.report.findings import Findings
+from kenpin.report.plots import Table
+from kenpin.report.said_figures import table_in_language
 from kenpin.run.criteria import FixedCriteria
 from kenpin.words import Texts
+from kenpin.words.sentences import NAMELESS
 
 GAGE, DRIFT = "gage", "drift"
 _ENDS = {
@@ -22,6 +25,7 @@ _ENDS = {
     "gage_share": "gage R&R",
 }
 """How the bars of a gage study end that a limit is of."""
+_FORMERLY = "inspector"  # the name for who gave none, in criteria that were fixed before and cannot be written again
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,16 @@ def gage_figures(study: Study, key: str, appraiser: str | None = None) -> Iterat
     for p, plot in enumerate(study.findings.bars):
         for b, bar in enumerate(plot.bars):
             who = bar.name.removesuffix(_ENDS[key])
-            if who == bar.name or (key == "gage_share" and who) or (who and appraiser not in (None, who)):
+            if who == bar.name or (key == "gage_share" and who) or (who and not _is_wanted(who, appraiser)):
                 continue
             shown = f"{bar.value:.3f}" if key == "kappa" else words.percent(bar.value)
             yield who, study.document.figure("bars", p, "bars", b, "value", shown=shown)
+
+
+def _is_wanted(who: str, appraiser: str | None) -> bool:
+    if appraiser == _FORMERLY and who == NAMELESS:
+        return True
+    return appraiser in (None, who)
 
 
 def gage_section(studies: Sequence[Study], texts: Texts) -> PackSection:
@@ -59,7 +69,7 @@ def gage_section(studies: Sequence[Study], texts: Texts) -> PackSection:
     return PackSection(
         "gage",
         texts("Gage study"),
-        studies=tuple((study.findings, _tables(study)) for study in found),
+        studies=tuple(_shown(study, texts) for study in found),
         missing=() if found else (missing,),
     )
 
@@ -95,7 +105,7 @@ def drift_section(
         "drift",
         texts("Plan against drift"),
         grids=grids,
-        studies=tuple((study.findings, _tables(study)) for study in found),
+        studies=tuple(_shown(study, texts) for study in found),
         missing=tuple(missing),
     )
 
@@ -116,16 +126,29 @@ def _plan(document: Document, texts: Texts) -> Grid:
     return Grid((), tuple(rows), texts("As fixed in %(file)s", file=document.get("name")))
 
 
-def _tables(study: Study) -> tuple[Grid, ...]:
-    """The tables of a study, each cell from its file."""
-    return tuple(
-        Grid(
-            table.head,
-            tuple(
-                (row[0], *(study.document.figure("tables", t, "rows", r, c) for c in range(1, len(row))))
-                for r, row in enumerate(table.rows)
-            ),
-            table.title,
-        )
-        for t, table in enumerate(study.findings.tables)
+def _shown(study: Study, texts: Texts) -> ShownStudy:
+    """A study in the page's language, each cell of its tables from its file."""
+    said, english = study.findings.in_language(texts)
+    tables: tuple[list[Grid], list[Grid]] = [], []
+    for number, table in enumerate(study.findings.tables):
+        shown = table if texts.language == "en" else table_in_language(table, texts)
+        tables[shown is None].append(_grid(study.document, number, shown or table))
+    return ShownStudy(said, tuple(tables[0]), english, tuple(tables[1]))
+
+
+def _grid(document: Document, number: int, table: Table) -> Grid:
+    """A table of a study, as it is shown; number: which of those in the file."""
+    return Grid(
+        table.head,
+        tuple(
+            (
+                row[0],
+                *(
+                    document.figure("tables", number, "rows", r, c, shown=cell)
+                    for c, cell in enumerate(row[1:], start=1)
+                ),
+            )
+            for r, row in enumerate(table.rows)
+        ),
+        table.title,
     )

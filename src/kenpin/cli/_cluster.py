@@ -45,6 +45,3 @@ class ClusterOptions:
 
         with cluster_at(self.cluster, self.workers) as cluster:
             yield cluster
-
-
-ON_THIS_MACHINE = ClusterOptions()

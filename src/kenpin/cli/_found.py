@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import _show
 from kenpin.cli._groups import DATA, OUTPUT
-from kenpin.cli.data import Overwrite
+from kenpin.cli.data import Overwrite, PageLanguage, check_page
 
 if TYPE_CHECKING:
     from kenpin.report.findings import Findings
@@ -37,6 +37,7 @@ class FoundOptions:
     json: Annotated[
         Path | None, Parameter(group=OUTPUT, help="Write the findings to this JSON file, for `kenpin report --with`.")
     ] = None
+    language: PageLanguage = "en"
     overwrite: Overwrite = False
 
 
@@ -46,6 +47,7 @@ def check_targets(to: FoundOptions) -> None:
 
     check_writable(to.out, to.overwrite)
     check_writable(to.json, to.overwrite)
+    check_page(to.out, to.language)
 
 
 def hand_over(findings: Findings, to: FoundOptions) -> None:
@@ -61,4 +63,4 @@ def hand_over(findings: Findings, to: FoundOptions) -> None:
     if to.json is not None:
         write_json(to.json, findings_to_json(findings))
     if to.out is not None:
-        _show.row(str(write_findings(findings, to.out, overwrite=to.overwrite)))
+        _show.row(str(write_findings(findings, to.out, language=to.language, overwrite=to.overwrite)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
-from kenpin.cli._cluster import ON_THIS_MACHINE, ClusterOptions
+from kenpin.cli._cluster import ClusterOptions
 from kenpin.cli._groups import DATA, OUTPUT, RUN
 from kenpin.cli._reading import ReadOptions
 from kenpin.errors import OptionError
@@ -33,12 +33,11 @@ AllowLoss = Annotated[
 ]
 
 
-def doctor(
-    data: str,
-    other: str | None = None,
-    /,
-    *,
-    reading: ReadOptions = ReadOptions(),
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions(ReadOptions, ClusterOptions):
+    """What else is looked for, and where the findings go."""
+
     suspects: Annotated[
         str | None,
         Parameter(
@@ -46,14 +45,16 @@ def doctor(
             help="Look for labels that the other pictures contradict, by features of this base: lite0, or what "
             "`kenpin train classifier --base` takes.",
         ),
-    ] = None,
+    ] = None
     out: Annotated[
         Path | None, Parameter(group=OUTPUT, help="Write the findings with their pictures to this HTML file.")
-    ] = None,
-    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all findings to this JSON file.")] = None,
-    overwrite: Overwrite = False,
-    on: ClusterOptions = ON_THIS_MACHINE,
-) -> int:
+    ] = None
+    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all findings to this JSON file.")] = None
+    language: PageLanguage = "en"
+    overwrite: Overwrite = False
+
+
+def doctor(data: str, other: str | None = None, /, *, options: DoctorOptions = DoctorOptions()) -> int:
     """Examine a data set, or two and what is between them. The exit status is 1 where an error is found, 0 otherwise.
 
     Parameters
@@ -66,52 +67,57 @@ def doctor(
     from kenpin.data.doctor import as_json, examine_pair, pair_as_json, render, render_pair
     from kenpin.files import check_writable, write_json
 
-    check_writable(json, overwrite)
-    check_writable(out, overwrite)
-    if other is not None and (suspects is not None or out is not None or on.cluster is not None):
+    check_writable(options.json, options.overwrite)
+    check_writable(options.out, options.overwrite)
+    check_page(options.out, options.language)
+    if other is not None and (options.suspects, options.out, options.cluster) != (None, None, None):
         raise OptionError(
             "options `--suspects`, `--out` and `--cluster` are for one data set; leave the other one out."
         )
-    if out is not None and on.cluster is not None:
+    if options.out is not None and options.cluster is not None:
         raise OptionError("option `--out`: the page shows pictures that this machine opens; leave --cluster out.")
     if other is None:
-        examination = _examined(data, reading, suspects, out, overwrite=overwrite, on=on)
+        examination = _examined(data, options)
         text, values, has_errors = render(examination), as_json(examination), examination.has_errors
     else:
-        pair = examine_pair(data, other, **reading.keywords)
+        pair = examine_pair(data, other, **options.keywords)
         text, values, has_errors = render_pair(pair), pair_as_json(pair), pair.has_errors
     _show.lines(text)
-    if json is not None:
-        write_json(json, values)
+    if options.json is not None:
+        write_json(options.json, values)
     return FINDINGS if has_errors else 0
 
 
-def _examined(
-    data: str, reading: ReadOptions, suspects: str | None, out: Path | None, *, overwrite: bool, on: ClusterOptions
-) -> Examination:
+def check_page(out: Path | None, language: Language) -> None:
+    """Refuse a language that no page would be in. Raises OptionError."""
+    if out is None and language != "en":
+        raise OptionError("option `--language` is that of the page, and none is written; give its file with --out.")
+
+
+def _examined(data: str, options: DoctorOptions) -> Examination:
     """The doctor's examination of one data set, with suspects and a page where they are asked for."""
     from kenpin.data.doctor import examine_dataset
     from kenpin.data.loading import load_dataset
     from kenpin.report.look import look
 
-    dataset = load_dataset(data, note=lambda finding: None, **reading.keywords)
-    if suspects is not None:
+    dataset = load_dataset(data, note=lambda finding: None, **options.keywords)
+    if options.suspects is not None:
         from kenpin.suspects import find_suspects
 
         with _show.progress_line() as progress:
-            ranked = find_suspects(dataset, base=suspects, progress=progress)
+            ranked = find_suspects(dataset, base=options.suspects, progress=progress)
         likely = (suspect for suspect in ranked if suspect.is_likely)
         doubted = [suspect.finding(rank) for rank, suspect in enumerate(likely, start=1)]
         dataset = dataset.with_findings([*dataset.findings, *doubted])
-    with on.started() as cluster:
+    with options.started() as cluster:
         if cluster is not None:
             from kenpin.cluster import examine_on
 
             with _show.progress_line() as progress:
                 return examine_on(cluster, dataset, dataset.findings, progress)
-    if out is None:
+    if options.out is None:
         return examine_dataset(dataset, dataset.findings)
-    return look(dataset, out, whole=True, overwrite=overwrite)
+    return look(dataset, options.out, whole=True, language=options.language, overwrite=options.overwrite)
 
 
 @Parameter(name="*")

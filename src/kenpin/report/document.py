@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from kenpin.files import check_free, write_text
 from kenpin.report.names import without_folders
-from kenpin.report.words import english, study_title
+from kenpin.report.words import bound, english, study_kind, study_name, study_title
 from kenpin.visible import in_brief, visible
 from kenpin.words import ENGLISH, Texts
 from kenpin.words.recorded import recorded
@@ -32,6 +32,7 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters["without_folders"] = without_folders
+    environment.filters["bound"] = bound
     return environment.get_template(name)
 
 
@@ -42,7 +43,9 @@ def fill(file: str, texts: Texts = ENGLISH, /, **values: object) -> str:
         texts=texts,
         language=texts.language,
         english=english(texts),
-        recorded=lambda sentence: recorded(sentence, texts),
+        recorded=lambda sentence: bound(recorded(sentence, texts)),
+        study_kind=lambda one: study_kind(one.kind, texts),
+        study_name=lambda one: study_name(one.kind, one.name, texts),
         study_title=lambda one: study_title(one.kind, one.name, texts),
         _=_Marked(texts),
         ngettext=_Marked(texts).count,

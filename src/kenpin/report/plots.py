@@ -104,7 +104,7 @@ def line_figure(plot: LinePlot) -> Figure:
         (f"s{i % 4 + 1}{' dot' * (curve.form == 'dots')}", curve.name) for i, curve in enumerate(series) if curve.points
     )
     chart = line_chart(plot.title, plot.described, series, x, y)
-    return Figure(plot.title, chart, f"{plot.described} {plot.caption}".strip(), legend)
+    return Figure(plot.title, chart, _told(plot), legend)
 
 
 def _axis(span: Span, values: Sequence[float]) -> Axis:
@@ -121,7 +121,12 @@ def bar_figure(plot: BarPlot) -> Figure:
     x = linear_axis(plot.label, min(0.0, *ends), max(plot.to, *ends), percent if plot.in_percent else plain)
     levels = [Level(bar.name, bar.value, bar.low, bar.high) for bar in plot.bars]
     chart = bar_chart(plot.title, plot.described, levels, x, plot.marks)
-    return Figure(plot.title, chart, f"{plot.described} {plot.caption}".strip())
+    return Figure(plot.title, chart, _told(plot))
+
+
+def _told(plot: LinePlot | BarPlot) -> str:
+    """What the plot shows and its caption; Japanese and Chinese sentences have no space between them."""
+    return f"{plot.described}{'' if plot.described.endswith('。') else ' '}{plot.caption}".strip()
 
 
 def as_text(table: Table) -> str:

@@ -16,6 +16,8 @@ from kenpin.evaluation.kinds import Unit
 from kenpin.evaluation.measures import kind_of
 from kenpin.records import JudgedExample, Measure
 from kenpin.words import ENGLISH, Texts
+from kenpin.words.recorded import made, translated_by
+from kenpin.words.sentences.figures import OF_TWO
 
 NONE = "–"
 NO_BOXES = "no boxes"
@@ -30,14 +32,26 @@ def title(name: str, texts: Texts = ENGLISH) -> str:
 
 
 def study_title(kind: str, name: str, texts: Texts) -> str:
-    """The heading over the findings of a command on decisions; a kind of another version keeps its name."""
+    """The heading over the findings of a command on decisions."""
+    return texts("%(kind)s: %(name)s", kind=study_kind(kind, texts), name=study_name(kind, name, texts))
+
+
+def study_name(kind: str, name: str, texts: Texts) -> str:
+    """What the findings are of: the name of a file, or of two runs that were compared."""
+    if kind == "succession" and texts.language != "en":
+        return translated_by(made(OF_TWO), name, texts) or name
+    return name
+
+
+def study_kind(kind: str, texts: Texts) -> str:
+    """The kind of the findings of a command on decisions; one of another version keeps its name."""
     titles = {
         "threshold": texts("Threshold"),
         "gage": texts("Gage study"),
         "drift": texts("Drift"),
         "succession": texts("Succession"),
     }
-    return texts("%(kind)s: %(name)s", kind=titles.get(kind, kind.capitalize()), name=name)
+    return titles.get(kind, kind.capitalize())
 
 
 def english(texts: Texts) -> Markup:

@@ -15,8 +15,7 @@ from kenpin.quality.gage import GageStudy, gage_study
 from kenpin.report.findings import Findings
 from kenpin.report.gage import gage_findings
 from kenpin.studies.rows import Rows
-
-_INSPECTOR = "inspector"
+from kenpin.words.sentences import NAMELESS
 
 
 def study_gage(
@@ -49,7 +48,7 @@ def study_gage(
 def _attribute(rows: Rows, ok: Sequence[str]) -> AttributeStudy:
     parts, trials, verdicts = (rows.column(name) for name in ("part", "trial", "verdict"))
     appraisals = [
-        Appraisal(part, str(row.get("appraiser") or _INSPECTOR), trial, _word(verdict, ok))
+        Appraisal(part, str(row.get("appraiser") or NAMELESS), trial, _word(verdict, ok))
         for row, part, trial, verdict in zip(rows.rows, parts, trials, verdicts, strict=True)
     ]
     truth: dict[str, str] = {}
@@ -68,16 +67,14 @@ def _attribute(rows: Rows, ok: Sequence[str]) -> AttributeStudy:
 
 def _variable(rows: Rows, measure: str) -> GageStudy:
     parts, trials = (rows.column(name) for name in ("part", "trial"))
-    appraisers = [str(row.get("appraiser") or _INSPECTOR) for row in rows.rows]
+    appraisers = [str(row.get("appraiser") or NAMELESS) for row in rows.rows]
     numbers = rows.numbers(measure)
     axes = [list(dict.fromkeys(names)) for names in (parts, appraisers, trials)]
     x = np.full([len(names) for names in axes], np.nan)
     for *key, number in zip(parts, appraisers, trials, numbers, strict=True):
         place = tuple(names.index(name) for names, name in zip(axes, key, strict=True))
         if not np.isnan(x[place]):
-            raise DatasetError(
-                f"{rows.where}: part {key[0]}, {key[1]}, trial {key[2]} is there twice; number the trials."
-            )
+            raise DatasetError(f"{rows.where}: {key[1]} has part {key[0]} in trial {key[2]} twice; number the trials.")
         x[place] = number
     if len(axes[0]) < 2 or len(axes[2]) < 2:
         there = f"{counted(len(axes[0]), 'part')} in {counted(len(axes[2]), 'trial')}"

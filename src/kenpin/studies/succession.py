@@ -104,7 +104,7 @@ class Succession:
             )
         if self.decisions:
             effects = [change.effect for change in self.changes]
-            told = ", ".join(f"{effects.count(one)} {one}" for one in dict.fromkeys(effects))
+            told = ", ".join(_effect(effects.count(one), one) for one in dict.fromkeys(effects))
             sentences.append(
                 f"{counted(len(self.changes), 'part')} of {self.parts} {'has' if len(self.changes) == 1 else 'have'} "
                 f"another verdict{f': {told}' if told else ''}."
@@ -238,6 +238,12 @@ def _prices_of(threshold: Threshold | None) -> Prices | None:
     if threshold is None or threshold.cost_escape is None or threshold.cost_overkill is None:
         return None
     return Prices(threshold.cost_escape, threshold.cost_overkill, threshold.cost_review, threshold.defect_rate)
+
+
+def _effect(number: int, one: str) -> str:
+    """How many parts an effect befell."""
+    several = {"escapes": "escape", "passes": "pass"}.get(one, one.replace("is ", "are "))
+    return f"{number} {one if number == 1 else several}"
 
 
 def _signed(number: Any) -> str:

@@ -7,7 +7,8 @@ template stays English and is marked as such.
 A place `%(kind_name)s` of a template says what stands in it: a `number` and a `text` (labels, names and questions of
 users) are taken over as they are, of `names` the end “and 3 more” is said in the page's language, a `phrase` is one of
 the known phrases, what was `told` is said in the page's language where it is known, and what is `known` is known to its
-end, or the template does not fit. `{was|were}` stands for one of its forms, which translations leave out.
+end, or the template does not fit. `who` is a name too; where kenpin itself named who gave none, that is said in the
+page's language. `{was|were}` stands for one of its forms, which translations leave out.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from kenpin.words import Texts
-from kenpin.words.sentences import PHRASES, SENTENCES
+from kenpin.words.sentences import NAMELESS, PHRASES, SENTENCES
 
 _LONGEST = 4_000  # letters of a text that is looked at: a sentence with a list of many names stays below
 _MOST_SENTENCES = 24
@@ -31,7 +32,7 @@ _NUMBER = r"[-+−]?(?:\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?|inf|nan)%?"
 _ENDS = re.compile(r"(?<=[.!?…:\"'”)\]]) (?=\S)")
 _JOINTS = ("; ", ", ")  # of lists: those of the larger parts first
 _MORE = re.compile(r"(?P<names>.+) and (?P<more>\d[\d,]*) more", re.DOTALL)
-KINDS = frozenset({"number", "text", "names", "phrase", "told", "known"})
+KINDS = frozenset({"number", "text", "names", "who", "phrase", "told", "known"})
 
 
 class Blank(NamedTuple):
@@ -138,6 +139,18 @@ def phrases() -> tuple[Template, ...]:
     return tuple(map(Template.of, PHRASES))
 
 
+@cache
+def made(*among: str) -> tuple[Template, ...]:
+    """Templates of their texts."""
+    return tuple(map(Template.of, among))
+
+
+def translated_by(among: tuple[Template, ...], text: str, texts: Texts) -> str | None:
+    """A text that one of these templates made, in a language that is not English, not escaped; None for another."""
+    said = _by_templates(among, text, texts, 0)
+    return None if said is None or said.english else said.text.unescape()
+
+
 def translated(text: str, texts: Texts) -> str | None:
     """A recorded text in the page's language, not escaped; None where some of it is not known in it."""
     if texts.language == "en":
@@ -224,7 +237,7 @@ def _filled(template: Template, values: Mapping[str, str], texts: Texts, depth: 
             }
             continue
         if kind not in ("phrase", "told", "known"):
-            filled[name] = escape(value)
+            filled[name] = escape(texts(value) if kind == "who" and value == NAMELESS else value)
             continue
         said = _phrase(value, texts, depth + 1)
         if said is None and kind != "phrase":

@@ -21,10 +21,11 @@ from kenpin.words.sentences import (
     unlearned,
     verdicts,
 )
+from kenpin.words.sentences.figures import NAMELESS
 from kenpin.words.sentences.phrases import PHRASES
 from kenpin.words.sentences.settings import SETTINGS
 
-__all__ = ["PHRASES", "SENTENCES", "SETTINGS"]
+__all__ = ["NAMELESS", "PHRASES", "SENTENCES", "SETTINGS"]
 
 SENTENCES: tuple[str, ...] = tuple(
     dict.fromkeys(

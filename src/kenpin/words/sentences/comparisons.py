@@ -13,4 +13,8 @@ SENTENCES = (
         "%(number)s picture{|s} {was|were} left out: %(text_run)s, or a run below it, has learned from them or was "
         "chosen by them."
     ),
+    "Left out: %(number)s picture{|s} judged only by this run and %(number_other)s only by the other.",
+    "Left out: %(number)s picture{|s} with another label in the other run.",
+    "mAP, precision and recall of boxes are of all the pictures that each run judged.",
+    "Where one of the two runs predicts no class, parts are compared by the verdicts of both runs.",
 )

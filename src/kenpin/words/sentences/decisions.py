@@ -60,13 +60,13 @@ SENTENCES = (
         "defective part, so costs could not decide, and how many escape is unknown."
     ),
     (
-        "the cut lies above the largest score of %(number_good)s good %(phrase_parts)s: with %(number_confidence)s "
-        "%% confidence at least %(number_least)s %% of good parts pass; there was no defective part, so costs "
-        "could not decide, and how many escape is unknown."
+        "{the|The} cut lies above the largest score of %(number_good)s good %(phrase_parts)s: with "
+        "%(number_confidence)s %% confidence at least %(number_least)s %% of good parts pass; there was no "
+        "defective part, so costs could not decide, and how many escape is unknown."
     ),
     (
-        "the cut lies above the largest score of %(number_good)s good %(phrase_parts)s: of new good parts at most "
-        "1 in %(number_one)s fails in the long run, the smallest false-alarm rate that so few can promise, and "
+        "{the|The} cut lies above the largest score of %(number_good)s good %(phrase_parts)s: of new good parts at "
+        "most 1 in %(number_one)s fails in the long run, the smallest false-alarm rate that so few can promise, and "
         "with %(number_confidence)s %% confidence at least %(number_least)s %% of good parts pass; there was no "
         "defective part, so costs could not decide, and how many escape is unknown."
     ),

@@ -58,6 +58,12 @@ SENTENCES = (
     "the sizes of the pictures differ a lot: %(text_sizes)s",
     "Check that a defect is large enough in each of them; a network scales all to one size",
     "files and folders that are no data were passed over: %(names_files)s",
+    "suspect %(number)s: %(text_picture)s",
+    (
+        "its label is %(text_label)s, but by the other pictures it looks like %(text_likelier)s "
+        "(%(number_other)s against %(number)s)"
+    ),
+    "Look at it, and correct the label or keep it: it may be a rare part, and right",
     "Nothing to do",
     "the data set",
     "box %(number)s (%(text_label)s) of %(text_picture)s",

@@ -138,4 +138,21 @@ PHRASES = (
     "EWMA of %(text_measure)s",
     "Mean %(text_measure)s of lots",
     "Share of FAIL in lots",
+    "EWMA of the embeddings’ distance from the reference",
+    "lot %(text_lot)s, whose first part is %(text_part)s{,|}",
+    "%(text_part)s (part %(number)s)",
+    "%(number)s {is|are} reviewed",
+    "%(number)s {escapes|escape}",
+    "%(number)s {is|are} caught",
+    "%(number)s {passes|pass}",
+    "%(number)s {is|are} overkilled",
+    # what a threshold does, as notes on costs say it: several of these in a row
+    (
+        "let %(number_escaped)s of %(number_bad)s defective part{|s} escape and fail %(number_failed)s of "
+        "%(number_good)s good part{|s}"
+    ),
+    "let %(number_escaped)s escape and fail %(number_failed)s",
+    "let %(number_escaped)s escape and fail %(number_failed)s at a cost ratio of %(number_ratio)s : 1",
+    "with %(number)s for a person",
+    "with %(number)s for a person at a cost ratio of %(number_ratio)s : 1",
 )

@@ -1,0 +1,117 @@
+"""Charts and tables of studies in the language of a page: whole ones, or not at all.
+
+A chart or table is known by its title and head (`kenpin.words.sentences.figures`). Where a word of it is not known, as
+of another version, all of it stays English, and the page says so of the whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from kenpin.report.plots import BarPlot, LinePlot, Table
+from kenpin.words import Texts
+from kenpin.words.recorded import made, translated, translated_by
+from kenpin.words.sentences.figures import (
+    BAR_PLOTS,
+    EVERYBODY,
+    LINE_PLOTS,
+    NAMELESS,
+    TABLES,
+    TWO_NAMES,
+    PlotWords,
+    TableWords,
+)
+
+_NUMBER = re.compile(r"(?:[-+−]?\d[\d.,]*(?:e[-+]?\d+)?(?: %)?|[–]|inf|nan)?")
+
+
+class _UnknownError(Exception):
+    """A word that no template of its place made."""
+
+
+def table_in_language(table: Table, texts: Texts) -> Table | None:
+    """The table in a language that is not English, names in it as they are; None where some of it is not known."""
+    try:
+        words = next(one for one in TABLES if one.head == table.head)
+        title = _said(words.titles, table.title, texts)
+        rows = tuple(_row(row, words, texts) for row in table.rows)
+    except (_UnknownError, StopIteration):
+        return None
+    return Table(title, tuple(map(texts, table.head)), rows)
+
+
+def line_plot_in_language(plot: LinePlot, texts: Texts) -> LinePlot | None:
+    """The chart in a language that is not English; None where some of it is not known."""
+    for words in LINE_PLOTS:
+        try:
+            return replace(
+                plot,
+                title=_said(words.titles, plot.title, texts),
+                described=_sentences(plot.described, texts),
+                caption=_sentences(plot.caption, texts),
+                lines=tuple(replace(line, name=_said(words.names, line.name, texts)) for line in plot.lines),
+                x=replace(plot.x, label=_label(plot.x.label, words, texts)),
+                y=replace(plot.y, label=_label(plot.y.label, words, texts)),
+            )
+        except _UnknownError:
+            continue
+    return None
+
+
+def bar_plot_in_language(plot: BarPlot, texts: Texts) -> BarPlot | None:
+    """The chart in a language that is not English, names in it as they are; None where some of it is not known."""
+    for words in BAR_PLOTS:
+        try:
+            return replace(
+                plot,
+                title=_said(words.titles, plot.title, texts),
+                described=_sentences(plot.described, texts),
+                caption=_sentences(plot.caption, texts),
+                bars=tuple(replace(bar, name=_said(words.names, bar.name, texts)) for bar in plot.bars),
+                label=_label(plot.label, words, texts),
+            )
+        except _UnknownError:
+            continue
+    return None
+
+
+def _row(row: tuple[str, ...], words: TableWords, texts: Texts) -> tuple[str, ...]:
+    return tuple(
+        _name(cell, row[1], words, texts)
+        if head in words.names
+        else cell
+        if _NUMBER.fullmatch(cell)
+        else _said(words.cells.get(head, ()), cell, texts)
+        for head, cell in zip(words.head, row, strict=True)
+    )
+
+
+def _name(name: str, of: str, words: TableWords, texts: Texts) -> str:
+    """A name as it is, but for those that kenpin itself gives. of: the second cell of its row."""
+    if of in words.of_two:
+        return translated_by(made(TWO_NAMES), name, texts) or name
+    if name == NAMELESS or (of in words.of_all and name == EVERYBODY):
+        return texts(name)
+    return name
+
+
+def _said(among: Iterable[str], text: str, texts: Texts) -> str:
+    said = translated_by(made(*among), text, texts)
+    if said is None:
+        raise _UnknownError
+    return said
+
+
+def _sentences(text: str, texts: Texts) -> str:
+    said = translated(text, texts) if text else ""
+    if said is None:
+        raise _UnknownError
+    return said
+
+
+def _label(label: str, words: PlotWords, texts: Texts) -> str:
+    if label not in words.axes:
+        raise _UnknownError
+    return texts(label)
