@@ -118,3 +118,10 @@ def test_scores_have_names_for_people() -> None:
     rows = [{"step": 1, "eval_map_50": 0.5, "eval_balanced_accuracy": 0.5, "eval_own_score": 0.5}]
     (figure,) = training_figures(rows)
     assert [name for _, name in figure.legend] == ["Balanced accuracy", "mAP 50", "own score"]
+
+
+@pytest.mark.parametrize(("whole", "halves"), [(True, False), (False, True)])
+def test_nothing_lies_between_two_lots(whole: bool, halves: bool) -> None:
+    line = PlotLine("points", ((1.0, 3.0), (2.0, 4.0)), "marks")
+    plot = LinePlot("Lots", "Two.", (line,), Span("lots", 0.0, 2.0, whole=whole), Span("value", 3.0, 4.0))
+    assert (">1.5<" in line_figure(plot).svg) == halves

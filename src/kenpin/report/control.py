@@ -66,7 +66,7 @@ def control_plot(
         title,
         found,
         tuple(lines),
-        Span(unit, first, last),
+        Span(unit, first, last, whole=at is None),
         Span(words.values or _SHOWS[chart.name], min(everything), max(everything)),
         caption,
     )

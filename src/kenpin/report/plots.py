@@ -42,6 +42,8 @@ class Span:
     low: float
     high: float
     log: bool = False
+    whole: bool = False
+    """Whether it counts something, so that nothing lies between whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,9 @@ def _axis(span: Span, values: Sequence[float]) -> Axis:
     """An axis over the span and all values."""
     ends = min(span.low, *values), max(span.high, *values)
     # a logarithm has no room for what is not above 0
-    return (log_axis if span.log and ends[0] > 0 else linear_axis)(span.label, *ends)
+    if span.log and ends[0] > 0:
+        return log_axis(span.label, *ends)
+    return linear_axis(span.label, *ends, whole=span.whole)
 
 
 def bar_figure(plot: BarPlot) -> Figure:
