@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kenpin.inspection.record import PartRecord, RecordedView
 from kenpin.station.folder import StationFolder
 from kenpin.station.store.following import Follower, rebuild
 from kenpin.station.store.marks import marks_in
@@ -68,6 +69,38 @@ def test_those_that_count_are_known_entry_by_entry_and_after_a_rebuild(store: St
     rebuild(store, folder, needs)
     assert content(store) == before
     assert _counting(store) == seen[-1]
+
+
+def test_marks_on_views_keep_theirs_and_older_ones_stand_on_the_view_that_decided(store: Store, tmp_path: Path) -> None:
+    folder = StationFolder(tmp_path / "station")
+    records = [_of_three_views(number) for number in range(2)]
+    append(folder, records)
+    keys = [key_of("a", key(record)) for record in records]
+    said = [
+        ("bo", "part-reviewed", _about(keys[0], {"view": 0}, {"view": 2})),
+        ("bo", "part-reviewed", _about(keys[1], {})),
+    ]
+    say(folder, said)
+    Follower(store, folder, needs).take_up("n1")
+    for _ in range(2):
+        found = {name: json.loads(text) for name, text in marks_in(store)(keys).items()}
+        assert [[mark["view"] for mark in found[name]] for name in keys] == [[0, 2], [1]]
+        rebuild(store, folder, needs)
+
+
+def _of_three_views(number: int) -> PartRecord:
+    views = tuple(
+        RecordedView(
+            f"{place}", f"{place}/{number}.png", f"/line/{place}/{number}.png", f"{number}{place}", 9, 1, (30, 20)
+        )
+        for place in range(3)
+    )
+    return part(number, views=views, picture=views[1].picture)
+
+
+def _about(name: str, *marks: dict[str, Any]) -> dict[str, Any]:
+    drawn = [{"label": "傷", "box": [place, 0, 9, 9], **mark} for place, mark in enumerate(marks)]
+    return {"part": name, "verdict": "FAIL", "label": None, "note": None, "marks": drawn, "wants_second": False}
 
 
 def _counting(store: Store) -> dict[int, list[Any]]:
