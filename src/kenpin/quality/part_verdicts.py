@@ -79,4 +79,4 @@ def _hindrance(views: Sequence[SeenView], expected: PartViews) -> str | None:
         return None
     if len(views) == 1:
         return "The inspector gave no score, so a person must look."
-    return f"{' and '.join(unscored)} {is_are(len(unscored))} without a score, so a person must look."
+    return f"{', '.join(unscored)} {is_are(len(unscored))} without a score, so a person must look."

@@ -213,7 +213,7 @@ class Training:
             return ()
         return (
             f"{count} of the {counted(len(scored.looked_at), 'picture')} that decide here chose the best weights of "
-            f"{' and '.join(lineage.names)} too: expect somewhat worse figures on others.",
+            f"{', '.join(lineage.names)} too: expect somewhat worse figures on others.",
         )
 
     def _defective(self, pictures: Dataset) -> tuple[bool, ...]:

@@ -92,7 +92,7 @@ class HeadClassifier(HeadDecoding):
         classes, c = len(self.labels), self._options.head_c
         if isinstance(self._backbone, SeveralBackbones):
             self._head = fit_heads(kind, x, self._backbone.widths, targets, classes, c, seen)
-            names = " and ".join(self._backbone.short_names)
+            names = ", ".join(self._backbone.short_names)
             notes.append(f"Each network has a head of its own, and the mean of their probabilities counts: {names}.")
         else:
             self._head = fit_head(kind, x, targets, classes, c, seen)

@@ -127,7 +127,7 @@ class SeveralPatchSpaces(CellDecoding):
             *sentences,
             f"{counted(len(self._members), 'network')} look at each picture and decide together, each by how much "
             "farther it finds a cell than the farthest of a good part usually is: "
-            f"{' and '.join(self._backbone.short_names)}.",
+            f"{', '.join(self._backbone.short_names)}.",
         )
 
     def save(self, folder: Path) -> None:
