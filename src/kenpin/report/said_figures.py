@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from kenpin.report.plots import BarPlot, LinePlot, Table
 from kenpin.words import Texts
@@ -48,9 +49,7 @@ def line_plot_in_language(plot: LinePlot, texts: Texts) -> LinePlot | None:
         try:
             return replace(
                 plot,
-                title=_said(words.titles, plot.title, texts),
-                described=_sentences(plot.described, texts),
-                caption=_sentences(plot.caption, texts),
+                **_around(plot, words, texts),
                 lines=tuple(replace(line, name=_said(words.names, line.name, texts)) for line in plot.lines),
                 x=replace(plot.x, label=_label(plot.x.label, words, texts)),
                 y=replace(plot.y, label=_label(plot.y.label, words, texts)),
@@ -66,15 +65,22 @@ def bar_plot_in_language(plot: BarPlot, texts: Texts) -> BarPlot | None:
         try:
             return replace(
                 plot,
-                title=_said(words.titles, plot.title, texts),
-                described=_sentences(plot.described, texts),
-                caption=_sentences(plot.caption, texts),
+                **_around(plot, words, texts),
                 bars=tuple(replace(bar, name=_said(words.names, bar.name, texts)) for bar in plot.bars),
                 label=_label(plot.label, words, texts),
             )
         except _UnknownError:
             continue
     return None
+
+
+def _around(plot: LinePlot | BarPlot, words: PlotWords, texts: Texts) -> dict[str, Any]:
+    """Title, text alternative and caption of a chart."""
+    return {
+        "title": _said(words.titles, plot.title, texts),
+        "described": _sentences(plot.described, texts),
+        "caption": _sentences(plot.caption, texts),
+    }
 
 
 def _row(row: tuple[str, ...], words: TableWords, texts: Texts) -> tuple[str, ...]:
