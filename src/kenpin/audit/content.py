@@ -37,7 +37,8 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class ShownStudy:
-    """What a study found: its charts and tables in the page's language, and those that are not known in it."""
+    """What a study found: its charts, and beside them its tables, in the page's language, and those that are not known
+    in it."""
 
     said: Findings
     said_tables: tuple[Grid, ...]

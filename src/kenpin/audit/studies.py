@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kenpin.audit.content import Cell, Grid, Missing, PackSection, ShownStudy
 from kenpin.audit.figures import CitedFigure, Document
@@ -51,9 +51,7 @@ def gage_figures(study: Study, key: str, appraiser: str | None = None) -> Iterat
 
 
 def _is_wanted(who: str, appraiser: str | None) -> bool:
-    if appraiser == _FORMERLY and who == NAMELESS:
-        return True
-    return appraiser in (None, who)
+    return appraiser in (None, who) or (appraiser == _FORMERLY and who == NAMELESS)
 
 
 def gage_section(studies: Sequence[Study], texts: Texts) -> PackSection:
@@ -128,10 +126,10 @@ def _plan(document: Document, texts: Texts) -> Grid:
 
 def _shown(study: Study, texts: Texts) -> ShownStudy:
     """A study in the page's language, each cell of its tables from its file."""
-    said, english = study.findings.in_language(texts)
+    said, english = replace(study.findings, tables=()).in_language(texts)  # the tables become grids
     tables: tuple[list[Grid], list[Grid]] = [], []
     for number, table in enumerate(study.findings.tables):
-        shown = table if texts.language == "en" else table_in_language(table, texts)
+        shown = table_in_language(table, texts)
         tables[shown is None].append(_grid(study.document, number, shown or table))
     return ShownStudy(said, tuple(tables[0]), english, tuple(tables[1]))
 

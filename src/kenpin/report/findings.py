@@ -44,8 +44,6 @@ class Findings:
     def in_language(self, texts: Texts) -> tuple[Findings, Findings]:
         """The charts and tables that can be said in a language, in it, and the others in English; both with the name,
         and with all sentences, which a page says by `kenpin.words.recorded`."""
-        if texts.language == "en":
-            return self, replace(self, lines=(), bars=(), tables=())
         lines, other_lines = _divided(self.lines, line_plot_in_language, texts)
         bars, other_bars = _divided(self.bars, bar_plot_in_language, texts)
         tables, other_tables = _divided(self.tables, table_in_language, texts)

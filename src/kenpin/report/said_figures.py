@@ -7,9 +7,10 @@ of another version, all of it stays English, and the page says so of the whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from kenpin.report.plots import BarPlot, LinePlot, Table
 from kenpin.words import Texts
@@ -25,6 +26,8 @@ from kenpin.words.sentences.figures import (
     TableWords,
 )
 
+_Words = TypeVar("_Words", PlotWords, TableWords)
+_Part = TypeVar("_Part")
 _NUMBER = re.compile(r"(?:[-+−]?\d[\d.,]*(?:e[-+]?\d+)?(?: %)?|[–]|inf|nan)?")
 
 
@@ -33,44 +36,55 @@ class _UnknownError(Exception):
 
 
 def table_in_language(table: Table, texts: Texts) -> Table | None:
-    """The table in a language that is not English, names in it as they are; None where some of it is not known."""
-    try:
-        words = next(one for one in TABLES if one.head == table.head)
-        title = _said(words.titles, table.title, texts)
+    """The table in a language, names in it as they are; None where some of it is not known in it."""
+    if texts.language == "en":
+        return table
+
+    def said(words: TableWords) -> Table:
         rows = tuple(_row(row, words, texts) for row in table.rows)
-    except (_UnknownError, StopIteration):
-        return None
-    return Table(title, tuple(map(texts, table.head)), rows)
+        return Table(_said(words.titles, table.title, texts), tuple(map(texts, table.head)), rows)
+
+    return _first_known((one for one in TABLES if one.head == table.head), said)
 
 
 def line_plot_in_language(plot: LinePlot, texts: Texts) -> LinePlot | None:
-    """The chart in a language that is not English; None where some of it is not known."""
-    for words in LINE_PLOTS:
-        try:
-            return replace(
-                plot,
-                **_around(plot, words, texts),
-                lines=tuple(replace(line, name=_said(words.names, line.name, texts)) for line in plot.lines),
-                x=replace(plot.x, label=_label(plot.x.label, words, texts)),
-                y=replace(plot.y, label=_label(plot.y.label, words, texts)),
-            )
-        except _UnknownError:
-            continue
-    return None
+    """The chart in a language; None where some of it is not known in it."""
+    if texts.language == "en":
+        return plot
+
+    def said(words: PlotWords) -> LinePlot:
+        return replace(
+            plot,
+            **_around(plot, words, texts),
+            lines=tuple(replace(line, name=_said(words.names, line.name, texts)) for line in plot.lines),
+            x=replace(plot.x, label=_label(plot.x.label, words, texts)),
+            y=replace(plot.y, label=_label(plot.y.label, words, texts)),
+        )
+
+    return _first_known(LINE_PLOTS, said)
 
 
 def bar_plot_in_language(plot: BarPlot, texts: Texts) -> BarPlot | None:
-    """The chart in a language that is not English, names in it as they are; None where some of it is not known."""
-    for words in BAR_PLOTS:
-        try:
-            return replace(
-                plot,
-                **_around(plot, words, texts),
-                bars=tuple(replace(bar, name=_said(words.names, bar.name, texts)) for bar in plot.bars),
-                label=_label(plot.label, words, texts),
-            )
-        except _UnknownError:
-            continue
+    """The chart in a language, names in it as they are; None where some of it is not known in it."""
+    if texts.language == "en":
+        return plot
+
+    def said(words: PlotWords) -> BarPlot:
+        return replace(
+            plot,
+            **_around(plot, words, texts),
+            bars=tuple(replace(bar, name=_said(words.names, bar.name, texts)) for bar in plot.bars),
+            label=_label(plot.label, words, texts),
+        )
+
+    return _first_known(BAR_PLOTS, said)
+
+
+def _first_known(among: Iterable[_Words], said: Callable[[_Words], _Part]) -> _Part | None:
+    """What it is by the first words that know all of it."""
+    for words in among:
+        with suppress(_UnknownError):
+            return said(words)
     return None
 
 
