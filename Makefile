@@ -81,16 +81,16 @@ $(VENV)/torch.stamp: constraints.txt
 
 $(VENV)/demo.stamp: EXTRAS := demo
 $(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
-	$(INSTALL)
+	@echo "Installing what $(EXTRAS) needs ..."; $(INSTALL)
 	@touch $@
 
 $(VENV)/station.stamp: EXTRAS := lite0,openvino,station
 $(VENV)/station.stamp: $(VENV)/torch.stamp pyproject.toml
-	$(INSTALL)
+	@echo "Installing what $(EXTRAS) needs ..."; $(INSTALL)
 	@touch $@
 
 # The development extra contains those of the demo and of the station, so one installation serves all.
 $(VENV)/dev.stamp: EXTRAS := dev
 $(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml
-	$(INSTALL)
+	@echo "Installing what $(EXTRAS) needs ..."; $(INSTALL)
 	@touch $(VENV)/demo.stamp $(VENV)/station.stamp $@
