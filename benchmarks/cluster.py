@@ -436,6 +436,8 @@ def main() -> None:
         "--works", nargs="+", choices=_WORKS, default=_WORKS, help="what workers alone do; by default all"
     )
     given = parser.parse_args()
+    if given.folder is not None:
+        given.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=given.folder, prefix="kenpin-cluster-") as folder:
         scale = replace(FULL, clustered=given.pictures, worker_kills=given.kills)
         place = Path(folder) / "cluster"
