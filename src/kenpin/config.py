@@ -6,62 +6,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
+from kenpin.decision_options import DecisionOptions
 from kenpin.regions.by_picture import as_kept, is_by_picture
 from kenpin.regions.region import scale_of
 from kenpin.runtime.engines import EngineName
-from kenpin.strict_options import InGroup, OptionGroup, StrictOptions
-
-
-def _positive_or_none(value: float | None) -> float | None:
-    if value is not None and not value > 0:
-        raise ValueError(f"must be above 0, not {value}.")
-    return value
-
+from kenpin.strict_options import InGroup, OptionGroup
 
 LARGEST_SEED = 2**32 - 1
 """Largest seed that every library accepts."""
-Cost = Annotated[float, AfterValidator(_positive_or_none)]
-
-
-class DecisionOptions(StrictOptions):
-    """How scores become PASS, FAIL or REVIEW."""
-
-    group: ClassVar[OptionGroup] = "decision"
-
-    ok_labels: tuple[str, ...] | None = Field(
-        None, description="Classes that mean a good part; by default those named ok, good, pass, 良品 and the like."
-    )
-    cost_escape: Cost = Field(10.0, description="Cost of passing one defective part, in any currency.")
-    cost_overkill: Cost = Field(1.0, description="Cost of failing one good part, in the same currency.")
-    cost_review: Cost | None = Field(
-        None, description="Cost of having one part looked at by a person; without it nothing is sent to REVIEW."
-    )
-    defect_rate: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        description="Share of defective parts on the line; by default that of validation.",
-    )
-
-
-class PlanOptions(StrictOptions):
-    """How many NG and OK parts it takes to claim that at most so many escape or are overkilled."""
-
-    group: ClassVar[OptionGroup] = "decision"
-
-    escape_rate: float | None = Field(None, gt=0, lt=1, description="Largest share of NG parts that pass.")
-    overkill_rate: float | None = Field(None, gt=0, lt=1, description="Largest share of OK parts that fail.")
-    confidence: float = Field(0.95, gt=0, lt=1, description="Confidence of the claim.")
-    allowed: int = Field(0, ge=0, description="Most wrong decisions in the test with which it still passes.")
-
-
 TOY = "toy is a tiny random network, to try the command in seconds"
 """The toy base in the help of every option `base`."""
 
@@ -369,8 +323,9 @@ class CaseOptions(TrainOptions):
 FlipRule = Literal["off", "same", "on"] | dict[str, str]
 
 
-class AugmentOptions(GradientOptions):
-    """Augmentation of training pictures; nothing that could change a label happens unless the class map allows it."""
+class TransformOptions(TrainOptions):
+    """How training pictures may be transformed; nothing that could change a label happens unless the class map allows
+    it."""
 
     group: ClassVar[OptionGroup] = "augmentation"
 
@@ -383,6 +338,22 @@ class AugmentOptions(GradientOptions):
     crop: Literal["off", "same"] = Field(
         "off", description="Cut 80 to 100 % of the area at random: off; same (no class changes by it)."
     )
-    rotate_degrees: float = Field(0.0, ge=0, le=45, description="Largest random rotation either way.")
+    rotate_degrees: float = Field(0.0, ge=0, le=180, description="Largest random rotation either way.")
     brightness: float = Field(0.1, ge=0, lt=1, description="Largest relative change of brightness.")
     contrast: float = Field(0.1, ge=0, lt=1, description="Largest relative change of contrast.")
+
+
+class AugmentOptions(GradientOptions, TransformOptions):
+    """Options of a training by gradients, for each step of which pictures are transformed anew."""
+
+
+class CopyOptions(TransformOptions):
+    """Options of a fit in one pass, which may learn from transformed copies of its pictures."""
+
+    augmented_copies: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Copies of each picture that are learned from beside it, each transformed as the options of "
+        "augmentation allow: for few pictures.",
+    )

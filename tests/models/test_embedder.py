@@ -13,7 +13,7 @@ import pytest
 import torch
 from pytorch_metric_learning.utils.loss_and_miner_utils import get_all_pairs_indices
 
-from kenpin.config import AugmentOptions
+from kenpin.config import TransformOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.data.loading import load_dataset
@@ -389,7 +389,7 @@ def test_a_head_learns_from_stored_features_and_varies_nothing(parts: Path, tmp_
     notes = " ".join(json.loads((run / "run.json").read_text())["notes"])
     assert "features are computed once" in notes
     assert "Augmentation" not in notes
-    assert not AugmentOptions.own_fields() & json.loads((run / "run.json").read_text())["options"].keys()
+    assert not TransformOptions.own_fields() & json.loads((run / "run.json").read_text())["options"].keys()
 
 
 def test_what_is_kept_in_memory_changes_nothing(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from kenpin.config import DecisionOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.folds import random_folds
 from kenpin.data.loading import load_dataset
+from kenpin.decision_options import DecisionOptions
 from kenpin.errors import DatasetError, LabelError, MissingExtraError, OptionError
 from kenpin.records import Detections, Prediction
 from kenpin.targets import Target

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from kenpin.config import DecisionOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.folds import random_folds
 from kenpin.data.loading import load_dataset
+from kenpin.decision_options import DecisionOptions
 from kenpin.errors import DatasetError, OptionError, UnitSpaceError
 from kenpin.models import families_of_good_parts, family_names, get_family
 from kenpin.models.mahalanobis import MahalanobisOptions

@@ -12,7 +12,7 @@ from kenpin.cli import _show
 from kenpin.cli._found import FoundOptions, check_targets, hand_over
 from kenpin.cli._groups import DATA
 from kenpin.cli._options import with_settings
-from kenpin.config import DecisionOptions
+from kenpin.decision_options import DecisionOptions
 
 
 @Parameter(name="*")

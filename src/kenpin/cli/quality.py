@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kenpin.cli import _show
 from kenpin.cli._options import with_settings
-from kenpin.config import PlanOptions
+from kenpin.decision_options import PlanOptions
 
 
 @with_settings

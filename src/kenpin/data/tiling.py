@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.images import displayed_size, read_grey_or_rgb
+from kenpin.data.held_pictures import HeldPictures
+from kenpin.data.images import displayed_size
 from kenpin.data.picture_files import PictureBytes, in_memory
-from kenpin.errors import ImageError, ShapeError
+from kenpin.errors import ShapeError
 from kenpin.heat import Region
 from kenpin.records import Example, ImageSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_HELD = 2  # decoded pictures: the one whose tiles are opened, and the next, which another thread has begun with
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,66 +131,28 @@ def sizes_of(pictures: Dataset) -> list[tuple[int, int]]:
     return [example.size_wh or displayed_size(example.image) for example in pictures]
 
 
-@dataclass
-class _Held:
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    image: Image.Image | None = None
-    content: str = ""
-    error: ImageError | None = None
-
-
 class OpensTiles:
     """Opens tiles; a picture is decoded once for all of its tiles that are asked for in a row."""
 
     def __init__(self, pictures: Dataset, tiling: Tiling) -> None:
-        self.pictures, self.tiling = pictures, tiling
-        self._held: OrderedDict[int, _Held] = OrderedDict()
-        self._contents: dict[int, str] = {}
-        self._lock = threading.Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"pictures": self.pictures, "tiling": self.tiling}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        self.tiling = tiling
+        self._held = HeldPictures(pictures)
 
     def content(self, example: Example) -> str:
         """Hash that tells a tile by its picture's bytes and its place; empty where the picture cannot be read."""
         tile = tile_of(example)
-        if tile.row not in self._contents:
-            self._contents[tile.row] = self.pictures.content_of(self.pictures[tile.row])
-        return self._content_of(tile, self._contents[tile.row])
+        return self._content_of(tile, self._held.content(tile.row))
 
     def open(self, example: Example) -> PictureBytes:
         """A tile's pixels, not compressed, and its `content`. Raises ImageError."""
         tile = tile_of(example)
-        whole, content = self._picture(tile.row)
+        whole, content = self._held.open(tile.row)
         image = self.tiling.cut(whole, tile.at_xy)
         return PictureBytes(in_memory(image), self._content_of(tile, content), None)
 
     def _content_of(self, tile: Tile, whole: str) -> str:
         text = f"{whole} {tile.at_xy} {self.tiling.tile_px}"
         return whole and hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-    def _picture(self, row: int) -> tuple[Image.Image, str]:
-        """A decoded picture, and the content hash of its bytes. Raises ImageError."""
-        with self._lock:
-            held = self._held.setdefault(row, _Held())
-            self._held.move_to_end(row)
-            while len(self._held) > _HELD:
-                self._held.popitem(last=False)
-        with held.lock:
-            if held.error is not None:
-                raise held.error
-            if held.image is None:
-                try:
-                    once = self.pictures.read_once(self.pictures[row])
-                    held.content, held.image = once.content, read_grey_or_rgb(once.source)
-                except ImageError as error:
-                    held.error = error
-                    raise
-                self._contents[row] = held.content
-            return held.image, held.content
 
 
 def blend(tiling: Tiling, at_px: NDArray[np.float64], start_px: int, side_px: int) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from kenpin.drawing import draw_detections
 from kenpin.errors import OptionError
 from kenpin.evaluation import summarise
 from kenpin.forecast.meter import Course, course_of
+from kenpin.models.augment import Augmenter, augmenter_of
 from kenpin.models.contract import Batch, Explained, Inspector, Localised, Task, Trainable
 from kenpin.models.devices import device_of, is_far, on_device
 from kenpin.models.inference import batch_size_of, encode
@@ -31,7 +32,6 @@ from kenpin.models.networks.feature_store import DEFAULT_LIMIT_BYTES
 from kenpin.models.outputs import as_arrays
 from kenpin.records import Detections, Example, Prediction
 from kenpin.targets import Target
-from kenpin.training.augment import Augmenter, augments, plan_augmentation
 from kenpin.training.batches import Reader
 from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
@@ -71,8 +71,7 @@ class Rehearsal:
         self._steps = options if isinstance(options, GradientOptions) and isinstance(inspector, Trainable) else None
         if self._steps is not None:
             self.precision, _ = choose_precision(self._steps.precision, self.device)
-            if augments(options):
-                self._augmenter, _ = plan_augmentation(options, task.labels, target, options.seed)
+            self._augmenter, _ = augmenter_of(options, task.labels, target)
         self._order = np.random.default_rng(options.seed).permutation(len(self._training)).tolist()
         self._pictures = sum(len(part) for part in (parts.training, parts.validation, parts.test) if part is not None)
         self.keeps_features = self._keeps_features()

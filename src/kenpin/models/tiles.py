@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from kenpin.targets import Target
 
 if TYPE_CHECKING:  # who judges by a package does not wait for the options of a training
     from kenpin.config import ViewOptions
+    from kenpin.models.copies import AugmentedCopies
 
 PREDICTION = "prediction"
 """Name among the raw outputs of a prediction that was joined from those of the tiles."""
@@ -55,6 +56,22 @@ def tiling_by(options: ViewOptions, unit_px: float = 1) -> Tiling | None:
     return Tiling(options.tile_px, options.overlap, int(unit_px) if unit_px == int(unit_px) else 1)
 
 
+@dataclass(frozen=True, slots=True)
+class LearnedFrom:
+    """What an inspector learns from."""
+
+    pictures: Dataset
+    rows: tuple[int, ...]
+    """Row of the picture that each of them was made of, rising."""
+    copies: AugmentedCopies | None = None
+    """Those that each is followed by."""
+
+    @property
+    def originals(self) -> int:
+        """How many there are without copies."""
+        return len(self.rows) // (1 if self.copies is None else 1 + self.copies.count)
+
+
 def for_learning(
     judge: Judge,
     pictures: Dataset,
@@ -63,15 +80,35 @@ def for_learning(
     *,
     good_alone: bool = False,
     seed: int = 0,
-) -> Dataset:
-    """What an inspector learns from: the pictures as it frames them, or of one that looks at tiles those that can be
-    learned from, as `tiles_to_learn` gives them. Raises DatasetError, ImageError."""
+) -> LearnedFrom:
+    """What an inspector learns from: the pictures as it looks at them, and copies of each where it is to have them.
+    Raises DatasetError, ImageError."""
+    found = as_looked_at(judge, pictures, target, ok_labels, good_alone=good_alone, seed=seed)
+    copies: AugmentedCopies | None = getattr(judge, "copies", None)
+    if copies is None:
+        return found
+    rows = tuple(row for row in found.rows for _ in range(1 + copies.count))
+    return LearnedFrom(copies.added_to(found.pictures), rows, copies)
+
+
+def as_looked_at(
+    judge: Judge,
+    pictures: Dataset,
+    target: Target,
+    ok_labels: Sequence[str],
+    *,
+    good_alone: bool = False,
+    seed: int = 0,
+) -> LearnedFrom:
+    """The pictures as an inspector frames them, or of one that looks at tiles those that can be learned from, as
+    `tiles_to_learn` gives them. Raises DatasetError, ImageError."""
     tiling, framing = tiling_of(judge), getattr(judge, "framing", None)
     if framing is not None:
         pictures, _ = framed_set(pictures, framing, annotated=not good_alone)
     if tiling is None:
-        return pictures
-    return tiles_to_learn(pictures, target, tiling, ok_labels, good_alone=good_alone, seed=seed)
+        return LearnedFrom(pictures, tuple(range(len(pictures))))
+    tiles = tiles_to_learn(pictures, target, tiling, ok_labels, good_alone=good_alone, seed=seed)
+    return LearnedFrom(tiles, tuple(tile_of(tile).row for tile in tiles))
 
 
 def outputs_by_tiles(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kenpin.config import DecisionOptions
+from kenpin.decision_options import DecisionOptions
 from kenpin.quality.costs import realised_cost
 from kenpin.quality.threshold import threshold_from_costs, verdict_of
 from kenpin.records import Threshold, Verdict

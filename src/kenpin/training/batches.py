@@ -19,12 +19,12 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import bytes_of_size, read_image
 from kenpin.data.shard_order import shard_order
 from kenpin.data.streaming import in_threads
+from kenpin.models.augment import Augmenter
 from kenpin.models.contract import Batch, Questioned, Sampled, Shrinks, Trainable
 from kenpin.models.devices import compute_alone, is_far, reading_threads
 from kenpin.models.inference import encode
 from kenpin.models.kept_inputs import KeptInputs, StoredFeatures
 from kenpin.records import Example
-from kenpin.training.augment import Augmenter
 
 Row = tuple[Example, Image | Tensor]
 Rows = list[Row] | tuple[Sequence[Example] | None, Batch]

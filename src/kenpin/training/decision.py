@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from kenpin.config import DecisionOptions
+from kenpin.decision_options import DecisionOptions
 from kenpin.errors import OptionError
 from kenpin.plural import counted
 from kenpin.quality.made_defects import threshold_from_made_defects

@@ -15,6 +15,7 @@ from kenpin.config import GradientOptions
 from kenpin.data.targets import of_labels
 from kenpin.errors import OptionError, RunError
 from kenpin.files import read_json, write_json
+from kenpin.models.augment import augmenter_of
 from kenpin.models.bases import BaseRecord, trainable_share
 from kenpin.models.checkpoints import latest_checkpoint
 from kenpin.models.contract import Fitted, Inspector, LearnsVectors, Trainable
@@ -23,7 +24,6 @@ from kenpin.models.kept_inputs import keep_inputs
 from kenpin.models.updatable import Updatable
 from kenpin.run.layout import CHECKPOINTS, MODEL
 from kenpin.run.moments import write_moments
-from kenpin.training.augment import augments, plan_augmentation
 from kenpin.training.batches import readers
 from kenpin.training.engine import train_by_gradients
 from kenpin.training.evolution import EvolutionPage
@@ -131,10 +131,8 @@ def _learn_by_gradients(
     precision, why = choose_precision(options.precision, processes.device)
     note(inspector.check(training))
     note((f"{trainable:,} of {total:,} parameters train ({100 * trainable / total:.2f} %).", why))
-    augmenter = None
-    if augments(options):
-        augmenter, off = plan_augmentation(options, start.task.labels, target, options.seed)
-        note(off)
+    augmenter, off = augmenter_of(options, start.task.labels, target)
+    note(off)
     varied = augmenter is not None and augmenter.varies
     with processes.main_first():
         kept = None if varied else keep_inputs(inspector, [training, validation], listener.progress)

@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from kenpin.models.framed import framing_of
 from kenpin.models.good_parts import OfGoodParts
 from kenpin.models.inference import check_readable
 from kenpin.models.settling import Settles
-from kenpin.models.tiles import for_learning
+from kenpin.models.tiles import as_looked_at, for_learning
 from kenpin.plural import counted, is_are
 from kenpin.run.record import check_run_free
 from kenpin.runtime import chosen_engine
@@ -112,18 +111,19 @@ class Start:
 
 
 def as_learned(start: Start) -> tuple[Dataset, Dataset | None]:
-    """Training and validation pictures as they are learned from: as they are, framed, or in tiles. Raises DatasetError,
-    ImageError."""
-    seen_by = partial(
-        for_learning,
-        start.inspector,
-        target=start.family.target,
-        ok_labels=start.task.ok_labels,
-        good_alone=start.family.good_alone,
-        seed=start.options.seed,
-    )
+    """Training and validation pictures as they are learned from: as they are, framed, or in tiles, and of a fit with
+    their copies. Raises DatasetError, ImageError."""
+    how: dict[str, Any] = {
+        "target": start.family.target,
+        "ok_labels": start.task.ok_labels,
+        "good_alone": start.family.good_alone,
+        "seed": start.options.seed,
+    }
     validation = start.parts.validation
-    return seen_by(start.parts.training), None if validation is None else seen_by(validation)
+    return (
+        for_learning(start.inspector, start.parts.training, **how).pictures,
+        None if validation is None else as_looked_at(start.inspector, validation, **how).pictures,
+    )
 
 
 def begin(

@@ -108,9 +108,11 @@ def fit_head(
     classes: int,
     c: float,
     seen: NDArray[np.bool_] | None = None,
+    parts: NDArray[np.int64] | None = None,
 ) -> LinearHead | SvmHead:
     """Fit a head. features: (n, items), targets: (n,) class numbers; seen: (n,), examples that the features were
-    learned from, on which no sigmoid is fitted. Raises DatasetError for too few examples."""
+    learned from, on which no sigmoid is fitted; parts: (n,), numbers of the parts that they show, where some show the
+    same. Raises DatasetError for too few examples."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
@@ -124,7 +126,7 @@ def fit_head(
     x = scaler.transform(features.astype(np.float64))
     if kind == "svm":
         judging = np.ones(len(x), bool) if seen is None else ~seen
-        return _fit_svm(scaler.mean_, scaler.scale_, x, targets, classes, c, judging)
+        return _fit_svm(scaler, x, targets, classes, c, judging, np.arange(len(x)) if parts is None else parts)
     model = LogisticRegression(C=c, max_iter=2000).fit(x, targets)
     weights, bias = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes: the other's is zero
@@ -140,28 +142,28 @@ def fit_heads(
     classes: int,
     c: float,
     seen: NDArray[np.bool_] | None = None,
+    parts: NDArray[np.int64] | None = None,
 ) -> JoinedHeads:
     """Fit a head on the features of each network. widths: their numbers; the rest is as for `fit_head`."""
-    parts = np.split(features, np.cumsum(widths)[:-1], axis=1)
-    return JoinedHeads(tuple(fit_head(kind, part, targets, classes, c, seen) for part in parts))
+    of_each = np.split(features, np.cumsum(widths)[:-1], axis=1)
+    return JoinedHeads(tuple(fit_head(kind, own, targets, classes, c, seen, parts) for own in of_each))
 
 
 def _fit_svm(
-    mean: Array,
-    scale: Array,
+    scaler: Any,
     x: Array,
     targets: NDArray[np.int64],
     classes: int,
     c: float,
     judging: NDArray[np.bool_],
+    parts: NDArray[np.int64],
 ) -> SvmHead:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import cross_val_predict
     from sklearn.svm import SVC
 
     machines = [1] if classes == 2 else list(range(classes))
     gamma = 1.0 / (x.shape[1] * x.var())
-    folds = min(_FOLDS, int(np.bincount(targets).min()))
     dual, bias, sigmoid = np.zeros((len(machines), len(x))), [], []
     # libsvm computes each value of the kernel anew for every fold and machine, one by one; a product of matrices does
     # it once
@@ -171,9 +173,7 @@ def _fit_svm(
         truth = targets == positive
         machine = SVC(C=c, kernel="precomputed") if is_small else SVC(C=c, gamma=gamma)
         # Platt 1999: the sigmoid is fitted to decisions on pictures that the machine has not seen
-        unseen = cross_val_predict(
-            machine, rows, truth, cv=StratifiedKFold(folds, shuffle=True, random_state=0), method="decision_function"
-        )
+        unseen = cross_val_predict(machine, rows, truth, cv=_folds(truth, parts), method="decision_function")
         platt = LogisticRegression(C=1e6).fit(unseen[judging, None], truth[judging])
         machine.fit(rows, truth)
         dual[row, machine.support_] = machine.dual_coef_[0]
@@ -181,8 +181,29 @@ def _fit_svm(
         sigmoid.append([platt.coef_[0, 0], platt.intercept_[0]])
     used = np.flatnonzero((dual != 0).any(axis=0))
     return SvmHead(
-        mean, scale, x[used], dual[:, used], np.array(bias), np.array(gamma), np.array(sigmoid, dtype=np.float64)
+        scaler.mean_,
+        scaler.scale_,
+        x[used],
+        dual[:, used],
+        np.array(bias),
+        np.array(gamma),
+        np.array(sigmoid, dtype=np.float64),
     )
+
+
+def _folds(truth: NDArray[np.bool_], parts: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows to fit on and rows to decide, of each fold: what shows one part stays together, as far as both kinds are
+    then left to fit on."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    fewest = min(len(np.unique(parts[truth == kind])) for kind in (False, True))
+    if len(np.unique(parts)) < len(parts):
+        for count in range(min(_FOLDS, fewest), 1, -1):
+            folds = list(StratifiedGroupKFold(count, shuffle=True, random_state=0).split(truth, truth, parts))
+            if all(0 < truth[fitted].sum() < len(fitted) and len(decided) for fitted, decided in folds):
+                return folds
+    count = min(_FOLDS, int(truth.sum()), int((~truth).sum()))
+    return list(StratifiedKFold(count, shuffle=True, random_state=0).split(truth, truth))
 
 
 def _rbf(x: NDArray[Any], vectors: NDArray[Any], gamma: float, lengths: Array) -> Array:

@@ -9,12 +9,12 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.data.tiling import tile_of
 from kenpin.models.bases import BaseRecord
 from kenpin.models.classifier.decoding import HEAD_FILE, HeadDecoding, NetworkDecoding
 from kenpin.models.classifier.heads import (
@@ -28,6 +28,7 @@ from kenpin.models.classifier.heads import (
 )
 from kenpin.models.classifier.options import ClassifierOptions
 from kenpin.models.contract import Batch, Progress, Task
+from kenpin.models.copies import copies_by
 from kenpin.models.framed import framing_by
 from kenpin.models.inference import compute_features
 from kenpin.models.looking.ways import class_maps
@@ -57,6 +58,7 @@ class HeadClassifier(HeadDecoding):
         self.encode, self.processor = backbone.encode, backbone.processor
         self.extract = backbone.on_engine(options.engine)
         self.tiling, self.framing = tiling_by(options), framing_by(options)
+        self.copies = copies_by(options, task.labels)
         self._backbone, self._options = backbone, options
 
     def infer(self, batch: Batch) -> Batch:
@@ -72,17 +74,18 @@ class HeadClassifier(HeadDecoding):
 
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Compute the features, then fit the head. Raises DatasetError."""
-        seen = np.array(lineage.seen(training), bool)
-        training = for_learning(self, training, Target.LABEL, self._task.ok_labels)
-        if self.tiling is not None:
-            seen = seen[[tile_of(tile).row for tile in training]]
-        targets = np.array(class_numbers(training, self.labels))
-        x = torch.stack(list(compute_features(self, training, progress=progress))).numpy()
+        learned = for_learning(self, training, Target.LABEL, self._task.ok_labels)
+        pictures, rows = learned.pictures, [*learned.rows]
+        seen, parts = np.array(lineage.seen(training), bool)[rows], _part_numbers(training)[rows]
+        targets = np.array(class_numbers(pictures, self.labels))
+        x = torch.stack(list(compute_features(self, pictures, progress=progress))).numpy()
         kind = self._options.head
         notes = [
             f"The {kind} head was fitted on {counted(x.shape[1], 'frozen feature')} of "
-            f"{counted(len(x), 'picture' if self.tiling is None else 'tile')}."
+            f"{counted(learned.originals, 'picture' if self.tiling is None else 'tile')}."
         ]
+        if learned.copies is not None:
+            notes.append(learned.copies.in_words())
         if kind == "svm" and seen.any() and not calibratable(targets[~seen], len(self.labels)):
             notes.append(
                 f"Its probabilities are overconfident: {lineage.having()} learned from nearly all of these "
@@ -91,11 +94,11 @@ class HeadClassifier(HeadDecoding):
             seen[:] = False
         classes, c = len(self.labels), self._options.head_c
         if isinstance(self._backbone, SeveralBackbones):
-            self._head = fit_heads(kind, x, self._backbone.widths, targets, classes, c, seen)
+            self._head = fit_heads(kind, x, self._backbone.widths, targets, classes, c, seen, parts)
             names = ", ".join(self._backbone.short_names)
             notes.append(f"Each network has a head of its own, and the mean of their probabilities counts: {names}.")
         else:
-            self._head = fit_head(kind, x, targets, classes, c, seen)
+            self._head = fit_head(kind, x, targets, classes, c, seen, parts)
         return tuple(notes)
 
     def save(self, folder: Path) -> None:
@@ -109,6 +112,12 @@ class HeadClassifier(HeadDecoding):
     def write_decision(self, folder: Path) -> None:
         """The head's arrays."""
         self.save(folder)
+
+
+def _part_numbers(pictures: Dataset) -> NDArray[np.int64]:
+    """The same number for pictures of one part, (n,)."""
+    parts = [group or id for group, id in zip(pictures.column("group"), pictures.column("id"), strict=True)]
+    return np.unique(parts, return_inverse=True)[1]
 
 
 class NetworkClassifier(NetworkDecoding):

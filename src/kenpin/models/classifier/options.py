@@ -6,13 +6,13 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions, GradientOptions
+from kenpin.config import TOY, AugmentOptions, CopyOptions, GradientOptions, TransformOptions
 from kenpin.models.beside import BesideOptions
 from kenpin.models.classifier.heads import HeadKind
 from kenpin.strict_options import InGroup, OptionGroup
 
 
-class ClassifierOptions(BesideOptions, AugmentOptions):
+class ClassifierOptions(BesideOptions, CopyOptions, AugmentOptions):
     """Options of `kenpin train classifier`."""
 
     group: ClassVar[OptionGroup] = "model"
@@ -42,9 +42,11 @@ class ClassifierOptions(BesideOptions, AugmentOptions):
         """Names of the options that the chosen tuning ignores."""
         names = {"head", "head_c"}
         if self.tuning == "head":
-            names = {*AugmentOptions.own_fields(), *GradientOptions.own_fields()}
+            names = {*GradientOptions.own_fields()}
+            if not self.augmented_copies:
+                names |= TransformOptions.own_fields()
         if self.tuning != "head":
-            names |= {"beside", "layers"}
+            names |= {"augmented_copies", "beside", "layers"}
         if self.tuning != "lora":
             names |= {f"lora_{name}" for name in ("rank", "alpha", "dropout", "targets")}
         return frozenset(names)
@@ -53,5 +55,10 @@ class ClassifierOptions(BesideOptions, AugmentOptions):
     def _refuse_what_does_nothing(self) -> Self:
         """A setting that the chosen tuning would ignore is a misunderstanding, not a default."""
         if (name := self.first_set(self.idle())) is not None:
+            if self.tuning == "head" and name in TransformOptions.own_fields():
+                raise ValueError(
+                    f"`{name}` does nothing with tuning head alone, which sees each picture once; give "
+                    "`augmented_copies` too, or leave it out."
+                )
             raise ValueError(f"`{name}` does nothing with tuning {self.tuning}; leave it out or choose another tuning.")
         return self

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, VIEW, AugmentOptions, CaseOptions, FeatureOptions
+from kenpin.config import TOY, VIEW, AugmentOptions, CaseOptions, FeatureOptions, TransformOptions
 from kenpin.models.embedder.objectives import COMPARING, MARGINS, MinerName, ObjectiveName
 from kenpin.strict_options import InGroup, OptionGroup
 
@@ -74,7 +74,7 @@ class EmbedderOptions(FeatureOptions, CaseOptions, AugmentOptions):
         """Names of the options that tuning and objective ignore."""
         names: set[str] = set()
         if self.tuning == "head":
-            names |= AugmentOptions.own_fields()
+            names |= TransformOptions.own_fields()
         if self.tuning != "lora":
             names |= {f"lora_{name}" for name in ("rank", "alpha", "dropout", "targets")}
         if self.objective not in MARGINS:

@@ -98,40 +98,40 @@ def fit_neighbours(
     """The neighbours of good parts, in three passes over them.
 
     pictures: at each call yields the same batches, (n, cells, k) float32, of `count` pictures; kept: cells at most;
-    device: where cells are compared, and where the result lies; near: whether two cells see some of the same pixels,
-    (cells, cells), by which those of a single part are told from their neighbours; parts: number of the part that each
-    picture is of, where several are of one. Memory holds the candidates and one
-    batch. Raises UnitSpaceError.
+    device: where cells are compared, and where the result lies; near: of a single part, whether two cells see some of
+    the same pixels, (cells, cells), by which they are told from their neighbours in its picture; parts: number of the
+    part that each picture is of, where several are of one. Memory holds the candidates and one batch. Raises
+    UnitSpaceError.
     """
     space = fit_spaces(pictures, pooled=True, ridge=ridge).to(device)
     draw = torch.Generator().manual_seed(seed)
     of_each = max(1, math.ceil(_CANDIDATES / count))
-    candidates, owners, places_seen, seen = [], [], [], 0
+    candidates, numbers, places_seen, seen = [], [], [], 0
     for some in pictures():
         n, cells, k = some.shape
         taken = min(of_each, cells)
         chosen = torch.stack([torch.randperm(cells, generator=draw)[:taken] for _ in range(n)])
         drawn = some.to(device).gather(1, chosen.to(device)[:, :, None].expand(-1, -1, k))
         candidates.append(space.whitened(drawn).reshape(-1, k))
-        of_each_picture = torch.tensor(
-            range(seen, seen + n) if parts is None else parts[seen : seen + n], device=device
-        )
-        owners.append(of_each_picture.repeat_interleave(taken))
+        numbers.append(torch.arange(seen, seen + n, device=device).repeat_interleave(taken))
         places_seen.append(chosen.reshape(-1).to(device))
         seen += n
-    known, owner, place = torch.cat(candidates), torch.cat(owners), torch.cat(places_seen)
+    known, picture, place = torch.cat(candidates), torch.cat(numbers), torch.cat(places_seen)
+    owner = picture if parts is None else torch.tensor(parts, device=device)[picture]
     projection = torch.randn(known.shape[1], min(_PROJECTED, known.shape[1]), generator=draw)
     places = farthest_points(known @ projection.to(device), kept)
-    kept_ones, owners_of_kept = known[places], owner[places]
-    near = None if near is None or count > 1 else near.to(device)
+    near = None if near is None else near.to(device)
+
+    def not_compared(rows: Tensor) -> Tensor:
+        """Whether each of these candidates is not compared with each kept one."""
+        if near is None:
+            return owner[rows][:, None] == owner[places]
+        return near[place[rows]][:, place[places]] | (picture[rows][:, None] != picture[places])
+
     every = -(-len(known) // _MEASURED)
+    measured = torch.arange(0, len(known), every, device=device)
     apart = torch.cat(
-        [
-            _nearest(rows, kept_ones, own[:, None] == owners_of_kept if near is None else near[at][:, place[places]])
-            for rows, own, at in zip(
-                *(torch.split(of_each[::every], _TOGETHER) for of_each in (known, owner, place)), strict=True
-            )
-        ]
+        [_nearest(known[rows], known[places], not_compared(rows)) for rows in torch.split(measured, _TOGETHER)]
     )
     # a part that all kept cells are of has no neighbours in others
     usual = float(apart[apart.isfinite()].mean()) / known.shape[1]
@@ -140,7 +140,7 @@ def fit_neighbours(
             "unit space: the good parts are alike to the last digit, so that nothing says how far apart they usually "
             "lie. Add good parts, and leave copies out."
         )
-    return CellNeighbours(space, kept_ones.contiguous(), usual)
+    return CellNeighbours(space, known[places].contiguous(), usual)
 
 
 def farthest_points(x: Tensor, count: int) -> Tensor:

@@ -18,6 +18,7 @@ from kenpin.data.targets import of_labels
 from kenpin.errors import OptionError, RunError, UnitSpaceError
 from kenpin.files import write_json
 from kenpin.models.contract import Batch, Progress, Task
+from kenpin.models.copies import copies_by
 from kenpin.models.framed import framing_by
 from kenpin.models.looking.ways import distance_maps
 from kenpin.models.mahalanobis.decoding import NAMES_FILE, SPACE_FILE, AnySpace, SpaceDecoding
@@ -26,7 +27,7 @@ from kenpin.models.mahalanobis.items import ItemSource
 from kenpin.models.mahalanobis.options import MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import Portions, check_count, choose, divide_parts
 from kenpin.models.networks.on_engine import OnEngine
-from kenpin.models.tiles import for_learning, tiling_by
+from kenpin.models.tiles import LearnedFrom, for_learning, tiling_by
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import threshold_from_quantile
 from kenpin.records import Example, Map, Threshold
@@ -63,6 +64,7 @@ class UnitSpaceInspector(SpaceDecoding):
         self.encode, self.extract, self.table_items = source.encode, source.extract, source.table_items
         self.processor = source.processor
         self.tiling, self.framing = tiling_by(options), framing_by(options)
+        self.copies = copies_by(options, task.labels)
         self._source, self._options = source, options
         self._selection: Selection | None = None
 
@@ -100,10 +102,10 @@ class UnitSpaceInspector(SpaceDecoding):
         options = self._options
         is_good = [label in self._task.ok_labels for label in training.column("label")]
         self._check_law(lineage.seen(training), is_good, lineage)
-        training = self._learned_from(training)
-        if self.tiling is not None:
-            is_good = [True] * len(training)
-        check_count(sum(is_good), options.ridge)
+        learned = self._learned_from(training)
+        training, is_good = learned.pictures, [is_good[row] for row in learned.rows]
+        copies = 0 if learned.copies is None else learned.copies.count
+        check_count(sum(is_good) // (1 + copies), options.ridge)
         if options.select_items:
             portions = divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
         else:
@@ -133,10 +135,11 @@ class UnitSpaceInspector(SpaceDecoding):
             self._take(RecognitionSpace().fit(good[:, chosen]), chosen)
         else:
             self._take(self._fit_space(of_items, lambda: sum_of_fourth_powers(good, of_items, chosen)), chosen)
-        return (*notes, self._sentence(len(good), len(varying)))
+        return (*notes, *self._sentences(len(good), len(varying)))
 
-    def _learned_from(self, training: Dataset) -> Dataset:
-        """The pictures as they are looked at, or the tiles of the good ones; rows of a table as they are."""
+    def _learned_from(self, training: Dataset) -> LearnedFrom:
+        """The pictures as they are looked at, or the tiles of the good ones, with their copies; rows of a table as they
+        are."""
         return for_learning(self, training, Target.LABEL, self._task.ok_labels, good_alone=True)
 
     @property
@@ -158,7 +161,7 @@ class UnitSpaceInspector(SpaceDecoding):
     def moments_of(self, training: Dataset, progress: Progress) -> PairMoments:
         """Moments of all features of the good parts that may be items."""
         good = self._learned_from(of_labels(training, self._task.ok_labels))
-        return PairMoments.of(self._source.rows(self, good, progress))
+        return PairMoments.of(self._source.rows(self, good.pictures, progress))
 
     def fit_moments(self, moments: PairMoments) -> tuple[str, ...]:
         """Learn the space from moments of `moments_of`. Selected items stay selected; else all that vary are taken.
@@ -173,7 +176,7 @@ class UnitSpaceInspector(SpaceDecoding):
         of_items, weights = moments.moments.of_items(chosen), np.zeros(len(candidates))
         weights[chosen] = 1 / of_items.scale
         self._take(self._fit_space(of_items, lambda: float(moments.sum_of_fourth_powers(weights))), chosen)
-        return (self._sentence(moments.count, len(varying)),)
+        return self._sentences(moments.count, len(varying))
 
     def limit(self, good_scores: Sequence[float]) -> Threshold | None:
         """The threshold by a law or by good parts, where the options ask for it. Raises OptionError, UnitSpaceError."""
@@ -254,12 +257,14 @@ class UnitSpaceInspector(SpaceDecoding):
         if self._options.limit in _LAWS:
             self.limit(())  # refused here, before anything is saved
 
-    def _sentence(self, good: int, varying: int) -> str:
+    def _sentences(self, rows: int, varying: int) -> tuple[str, ...]:
         space, items = self._fitted()
+        good = rows if self.copies is None else rows // (1 + self.copies.count)
         silent = len(self._source.candidates) - varying
         left_out = f" {counted(silent, 'item')} without variation {was_were(silent)} left out." if silent else ""
         held = counted(good, "good part" if self.tiling is None else "tile")
-        return _space_sentence(space, held, len(items)) + left_out
+        sentence = _space_sentence(space, held, len(items)) + left_out
+        return (sentence,) if self.copies is None else (sentence, self.copies.in_words())
 
 
 def _space_sentence(space: AnySpace, held: str, items: int) -> str:

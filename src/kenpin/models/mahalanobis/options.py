@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY
+from kenpin.config import TOY, CopyOptions, TransformOptions
 from kenpin.models.beside import BesideOptions
 from kenpin.strict_options import InGroup, OptionGroup
 from kenpin.taguchi import PairMoments
@@ -29,7 +29,7 @@ CELLS_TOGETHER = ("pooled", "neighbours")
 """Maps of which the cells of all places make one unit space: those of a single part are enough for it."""
 
 
-class MahalanobisOptions(BesideOptions):
+class MahalanobisOptions(BesideOptions, CopyOptions):
     """Options of `kenpin train mahalanobis`."""
 
     group: ClassVar[OptionGroup] = "model"
@@ -170,6 +170,8 @@ class MahalanobisOptions(BesideOptions):
             idle |= dict.fromkeys(("inverse", "ridge", "select_items"), f"method {self.method}")
         if self.method == "rt":
             idle["updatable"] = "method rt"
+        if not self.augmented_copies:
+            idle |= dict.fromkeys(TransformOptions.own_fields(), "no --augmented-copies")
         if not self.made_defects:
             idle["choose_layers"] = "no --made-defects"
         if not self.select_items:
@@ -216,11 +218,12 @@ class MahalanobisOptions(BesideOptions):
                 "`object` features looks at some cells, and `join_layers` apart at the mean of all; leave one out."
             )
         self._refuse_beside()
-        seen = self.where != "none" or self.has_view
+        self._refuse_copies()
+        seen = self.where != "none" or self.has_view or self.augmented_copies
         if self.cluster is not None and (seen or self.made_defects):
             raise ValueError(
                 "`cluster` computes features of whole pictures as they are; leave it or what is asked of "
-                "their places, views or made defects out."
+                "their places, views, copies or made defects out."
             )
         if self.choose_layers and self.layers is not None:
             raise ValueError("`choose_layers` and `layers` exclude each other; leave one of them out.")
@@ -253,6 +256,21 @@ class MahalanobisOptions(BesideOptions):
             if self.beside and is_set:
                 value = str(getattr(self, name)).lower()
                 raise ValueError(f"`{name}` {value} is for a single network, and `beside` names others; leave one out.")
+
+    def _refuse_copies(self) -> None:
+        """What holds for parts that have nothing to do with one another."""
+        if not self.augmented_copies:
+            return
+        if self.is_by_law:
+            raise ValueError(
+                f"`limit` {self.limit} is for parts that are independent of one another, and `augmented_copies` makes "
+                "others of each; take limit quantile or costs, or leave one out."
+            )
+        if self.select_items:
+            raise ValueError(
+                "`select_items` weighs items by parts as they are, and `augmented_copies` makes others of each; leave "
+                "one out."
+            )
 
     @property
     def finds_object(self) -> bool:

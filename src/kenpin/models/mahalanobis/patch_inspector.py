@@ -28,6 +28,7 @@ from kenpin.errors import OptionError, RunError, UnitSpaceError, first_line
 from kenpin.files import write_json
 from kenpin.heat import Region
 from kenpin.models.contract import Batch, Progress, Task
+from kenpin.models.copies import copies_by
 from kenpin.models.deciding import CELLS
 from kenpin.models.devices import device_of, on_device
 from kenpin.models.framed import framing_by
@@ -54,7 +55,7 @@ from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.on_engine import OnEngine
-from kenpin.models.tiles import for_learning, tiling_by
+from kenpin.models.tiles import LearnedFrom, as_looked_at, for_learning, tiling_by
 from kenpin.plural import counted
 from kenpin.records import Example, Map
 from kenpin.run.arrays import read_run_arrays
@@ -94,6 +95,7 @@ class PatchSpaceInspector(CellDecoding):
         coarsest = min(rows for _, rows, _ in self._sizes)
         self.tiling = tiling_by(options, (options.tile_px or 0) / coarsest)
         self.framing = framing_by(options.model_copy(update={"object": "none"}) if options.finds_object else options)
+        self.copies = copies_by(options, task.labels)
         channels = sum(count for count, *_ in self._sizes)
         items = min(options.place_items, channels)
         self._take(chosen_channels(channels, items) if self._where == "positions" else np.arange(channels))
@@ -152,9 +154,10 @@ class PatchSpaceInspector(CellDecoding):
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Learn the spaces from the good parts alone, and from the others a head where the options ask for one; nothing
         is set aside. Raises UnitSpaceError, DatasetError, ImageError."""
-        good = self.learned_from(training)
+        learned = self.learned_from(training)
+        good = learned.pictures
         if self._where not in CELLS_TOGETHER:
-            check_count(len(good), "ledoit-wolf")
+            check_count(learned.originals, "ledoit-wolf")
         whole = pictures = partial(self._pictures, good, progress)
         options = self._options
         self._shares, self._object, shown = None, None, 1.0
@@ -165,7 +168,7 @@ class PatchSpaceInspector(CellDecoding):
                 pictures = partial(cells_of_parts, pictures, self._object)
         if self._where == "neighbours":
             near = None
-            if len(good) == 1:
+            if learned.originals == 1:
                 inside = None if self._object is None else self._object.inside(next(whole()).cpu())[0]
                 near = near_cells(self.layout, inside)
             self._spaces = fit_neighbours(
@@ -176,7 +179,7 @@ class PatchSpaceInspector(CellDecoding):
                 seed=options.seed,
                 device=device_of(self),
                 near=near,
-                parts=self._parts_of(good),
+                parts=None if len({*learned.rows}) == 1 else learned.rows,
             )
         elif options.join_layers == "apart":
             items = [len(channels) for channels in self._of_stages]
@@ -184,7 +187,7 @@ class PatchSpaceInspector(CellDecoding):
         else:
             self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)
         self._head, self._taught = None, ()
-        sentences: tuple[str, ...] = (fit_in_words(self._fitted, self._where, self._grid, self._counted(len(good))),)
+        sentences = self._in_words(len(good))
         if self._object is not None:
             sentences += (
                 f"By the first principal component of their items {shown:.0%} of the cells of good parts show the "
@@ -272,7 +275,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def moments_of(self, training: Dataset, progress: Progress) -> PairMoments:
         """Moments of the items of the good parts' cells, of each cell or of all together."""
-        pictures = self._pictures(self.learned_from(training), progress)
+        pictures = self._pictures(self.learned_from(training).pictures, progress)
         total = PairMoments.none(1 if self._is_pooled else math.prod(self._grid), len(self._channels))
         for x in samples_of(pictures, pooled=self._is_pooled):
             total = total + PairMoments.of_cells(x.numpy())
@@ -284,22 +287,21 @@ class PatchSpaceInspector(CellDecoding):
         if moments.mean.shape != (cells, len(self._channels)):
             raise RunError(f"the moments are those of other items than the run's; {REMEDY}.")
         self._spaces, self._shares = spaces_of_moments(moments, self._options.ridge), None
-        parts = moments.count // (math.prod(self._grid) if self._is_pooled else 1)
-        return (fit_in_words(self._fitted, self._where, self._grid, self._counted(parts)),)
+        return self._in_words(moments.count // (math.prod(self._grid) if self._is_pooled else 1))
 
     def features_of(self, pictures: Dataset, progress: Progress) -> Iterator[Tensor]:
         """Features of each picture, (numbers,), in order. Raises ImageError."""
         return compute_features(self, pictures, progress=progress)
 
-    def learned_from(self, training: Dataset) -> Dataset:
-        """The good parts, as they are looked at, or the tiles of these."""
+    def learned_from(self, training: Dataset) -> LearnedFrom:
+        """The good parts as they are looked at, or the tiles of these, with their copies."""
         ok_labels = self._task.ok_labels
         return for_learning(self, of_labels(training, ok_labels), Target.LABEL, ok_labels, good_alone=True)
 
-    def _parts_of(self, tiles: Dataset) -> list[int] | None:
-        """Number of the part that each tile is of; None of whole pictures, and where all are of one part."""
-        parts = None if self.tiling is None else [tile_of(tile).row for tile in tiles]
-        return None if parts is None or len(set(parts)) == 1 else parts
+    def looked_at(self, parts: Dataset) -> Dataset:
+        """The same without copies."""
+        ok_labels = self._task.ok_labels
+        return as_looked_at(self, of_labels(parts, ok_labels), Target.LABEL, ok_labels, good_alone=True).pictures
 
     def _pictures(self, good: Dataset, progress: Progress) -> Iterator[Tensor]:
         """Items of the cells of each picture, some pictures together, (n, cells, k)."""
@@ -318,8 +320,12 @@ class PatchSpaceInspector(CellDecoding):
     def _is_pooled(self) -> bool:
         return self._where == "pooled"
 
-    def _counted(self, good: int) -> str:
-        return counted(good, "good picture" if self.tiling is None else "tile")
+    def _in_words(self, pictures: int) -> tuple[str, ...]:
+        """What a fit on so many pictures or tiles, with their copies, says of itself."""
+        good = pictures if self.copies is None else pictures // (1 + self.copies.count)
+        held = counted(good, "good picture" if self.tiling is None else "tile")
+        sentence = fit_in_words(self._fitted, self._where, self._grid, held)
+        return (sentence,) if self.copies is None else (sentence, self.copies.in_words())
 
     def save(self, folder: Path) -> None:
         """The arrays of the spaces and of the head, and which parts that has learned from; the base is loaded again by

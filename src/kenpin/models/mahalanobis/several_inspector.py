@@ -124,7 +124,7 @@ class SeveralPatchSpaces(CellDecoding):
         self._usual = UsualByNetwork.of(torch.cat(logarithms))
         sentences = [sentence for member in self._members for sentence in member.fit(good, lineage, progress)]
         return (
-            *sentences,
+            *dict.fromkeys(sentences),  # what they learned from is said once
             f"{counted(len(self._members), 'network')} look at each picture and decide together, each by how much "
             "farther it finds a cell than the farthest of a good part usually is: "
             f"{', '.join(self._backbone.short_names)}.",
@@ -198,7 +198,7 @@ class SeveralPatchSpaces(CellDecoding):
 
 def _farthest(member: PatchSpaceInspector, parts: Dataset, progress: Progress) -> Iterator[Tensor]:
     """The logarithm of the farthest cell's distance of each part, or tile, in order, float64."""
-    for features in member.features_of(member.learned_from(parts), progress):
+    for features in member.features_of(member.looked_at(parts), progress):
         found = member.infer({"features": features[None].to(next(member.module.parameters()).device)})
         yield found["map"].amax(dim=(1, 2)).clamp(min=LEAST).log().double().cpu()
 

@@ -4,6 +4,7 @@ SENTENCES = (
     "Each network has a head of its own, and the mean of their probabilities counts: %(text_names)s.",
     "The %(text_kind)s head was fitted on %(number_features)s frozen feature{|s} of %(number)s picture{|s}.",
     "The %(text_kind)s head was fitted on %(number_features)s frozen feature{|s} of %(number)s tile{|s}.",
+    "%(number)s augmented {copy|copies} of each {was|were} learned from as well: %(phrase_how)s.",
     (
         "Its probabilities are overconfident: %(text_runs)s {has|have} learned from nearly all of these pictures, "
         "and the sigmoid that turns decisions into probabilities was fitted to them too."

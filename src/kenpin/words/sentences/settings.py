@@ -3,6 +3,7 @@
 SETTINGS = (
     "accumulate",
     "align",
+    "augmented copies",
     "base",
     "beside",
     "batch size",

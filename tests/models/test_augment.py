@@ -12,11 +12,11 @@ from PIL import Image
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError
 from kenpin.models import get_family
+from kenpin.models.augment import Augmenter, plan_augmentation
 from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource
 from kenpin.targets import Target
 from kenpin.training import train
-from kenpin.training.augment import Augmenter, plan_augmentation
 from tests.pictures import SHIFTS_PX, shifted_terminal, write_terminals
 
 CLASSES = tuple(SHIFTS_PX)

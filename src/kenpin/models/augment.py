@@ -10,11 +10,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from typing_extensions import TypeIs
 
 from kenpin.boxes import area, clip
 from kenpin.codecs import chosen
-from kenpin.config import AugmentOptions, FlipRule, TrainOptions
+from kenpin.config import FlipRule, TrainOptions, TransformOptions
 from kenpin.data.flip_classes import flip_swapped_pairs
 from kenpin.errors import OptionError
 from kenpin.nearest import did_you_mean
@@ -26,7 +25,7 @@ _FORBID = "forbid"
 
 @dataclass(frozen=True, slots=True)
 class Augmenter:
-    """Varies one training picture, the same way whenever asked with the same seed, epoch and row."""
+    """Transforms one training picture, the same way whenever asked with the same seed, epoch and row."""
 
     horizontal: Mapping[str, str] | None
     """The class that each class becomes in the mirror; a class that is missing is not mirrored. None: never mirror."""
@@ -40,22 +39,62 @@ class Augmenter:
     @property
     def varies(self) -> bool:
         """Whether any picture can come out different."""
-        flips = self.horizontal is not None or self.vertical is not None
-        return flips or self.crop or bool(self.rotate_degrees or self.brightness or self.contrast)
+        return bool(self._flips) or self.is_random
+
+    @property
+    def is_random(self) -> bool:
+        """Whether more than flips is done, by random amounts."""
+        return self.crop or bool(self.rotate_degrees or self.brightness or self.contrast)
+
+    @property
+    def most_copies(self) -> int | None:
+        """Copies of one picture, at most, that differ from it and from one another; None: any number."""
+        return None if self.is_random else 2 ** len(self._flips) - 1
 
     def __call__(self, image: Image.Image, example: Example, epoch: int, row: int) -> tuple[Image.Image, Example]:
-        """The varied picture, of the same size and mode, and the example with its label and boxes as they now are."""
-        # loaded here: it weighs 50 MB, and most trainings vary nothing
+        """The transformed RGB picture, of the same size, and the example with its label and boxes as they now are."""
+        # sampled by (seed, epoch, row) alone: neither workers, nor resuming, nor processes change a picture
+        draw = np.random.default_rng((self.seed, epoch, row))
+        wanted = [axis for axis in range(2) if draw.random() < 0.5]
+        return self._transformed(image, example, wanted, draw)
+
+    def copy(self, image: Image.Image, example: Example, number: int, content: str) -> tuple[Image.Image, Example]:
+        """A copy of an RGB picture, by its content hash and a number from 1 on: copies go through all flips in turn, by
+        `flips_of_copy`, and all else is random."""
+        # by what the picture shows, and not by its row: folds of a data set, which change that, share their copies
+        draw = np.random.default_rng((self.seed, number, int(content, 16)))
+        return self._transformed(image, example, self.flips_of_copy(number), draw)
+
+    def flips_of_copy(self, number: int) -> list[int]:
+        """Axes along which a copy of this number is mirrored, where the class of its picture allows it."""
+        return [axis for place, axis in enumerate(self._flips) if number >> place & 1]
+
+    def flipped(self, example: Example, wanted: Sequence[int], size_wh: tuple[int, int]) -> tuple[list[int], Example]:
+        """Along which of these axes the example's class allows to mirror it, and the example as it then is; axis 0:
+        left and right, 1: top and bottom."""
+        done = list[int]()
+        for axis in wanted:
+            classes = (self.horizontal, self.vertical)[axis]
+            if classes is not None and _classes_of(example) <= classes.keys():
+                example = _mirrored(example, classes, size_wh, axis)
+                done.append(axis)
+        return done, example
+
+    @property
+    def _flips(self) -> list[int]:
+        return [axis for axis, classes in enumerate((self.horizontal, self.vertical)) if classes is not None]
+
+    def _transformed(
+        self, image: Image.Image, example: Example, wanted: Sequence[int], draw: np.random.Generator
+    ) -> tuple[Image.Image, Example]:
+        # loaded here: it weighs 50 MB, and most trainings augment nothing
         import kornia.enhance
         import kornia.geometry.transform as geometry
 
-        # drawn from (seed, epoch, row) alone: neither workers, nor resuming, nor processes change a picture
-        draw = np.random.default_rng((self.seed, epoch, row))
         pixels = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float() / 255
-        for classes, mirror, axis in ((self.horizontal, geometry.hflip, 0), (self.vertical, geometry.vflip, 1)):
-            mirrored = draw.random() < 0.5
-            if mirrored and classes is not None and _classes_of(example) <= classes.keys():
-                pixels, example = mirror(pixels), _mirrored(example, classes, image.size, axis)
+        axes, example = self.flipped(example, wanted, image.size)
+        for axis in axes:
+            pixels = (geometry.hflip, geometry.vflip)[axis](pixels)
         if self.crop:
             pixels, example = _cropped(pixels, example, draw)
         if self.rotate_degrees:
@@ -73,14 +112,18 @@ class Augmenter:
         return Image.fromarray(array), example
 
 
-def augments(options: object) -> TypeIs[AugmentOptions]:
-    """Whether pictures are varied at all: the family can, and the other options do not leave it idle."""
-    idle = options.idle() if isinstance(options, TrainOptions) else frozenset()
-    return isinstance(options, AugmentOptions) and not idle.issuperset(AugmentOptions.own_fields())
+def augmenter_of(
+    options: TrainOptions, labels: Sequence[str], target: Target
+) -> tuple[Augmenter | None, tuple[str, ...]]:
+    """What `plan_augmentation` gives; None where the family transforms no pictures, or the other options leave that
+    idle. Raises OptionError."""
+    if not isinstance(options, TransformOptions) or options.idle().issuperset(TransformOptions.own_fields()):
+        return None, ()
+    return plan_augmentation(options, labels, target, options.seed)
 
 
 def plan_augmentation(
-    options: AugmentOptions, labels: Sequence[str], target: Target, seed: int
+    options: TransformOptions, labels: Sequence[str], target: Target, seed: int
 ) -> tuple[Augmenter, tuple[str, ...]]:
     """The augmenter that these options allow, and sentences that say what is off and why. Raises OptionError."""
     if target.locates and options.rotate_degrees:
@@ -116,10 +159,12 @@ def plan_augmentation(
     return augmenter, tuple(notes)
 
 
-def _moves(options: AugmentOptions) -> str | None:
+def _moves(options: TransformOptions) -> str | None:
     """The first option by which things in a picture come to lie elsewhere; None where there is none."""
     moving = ("flip_horizontal", "flip_vertical", "crop", "rotate_degrees")
-    return next((name for name in moving if getattr(options, name) != AugmentOptions.model_fields[name].default), None)
+    return next(
+        (name for name in moving if getattr(options, name) != TransformOptions.model_fields[name].default), None
+    )
 
 
 def _class_map(option: str, rule: FlipRule, labels: Sequence[str]) -> Mapping[str, str] | None:
