@@ -63,7 +63,7 @@ def cost_plot(
         sentences.append(texts("Parts between the two marks are reviewed."))
     return LinePlot(
         texts("Cost of each cut"),
-        " ".join(sentences),
+        texts.in_a_row(sentences),
         tuple(lines),
         Span(texts("FAIL from this score"), xs[0], xs[-1], log=xs[0] > 0 and xs[-1] > SKEWED * xs[len(xs) // 2]),
         Span(texts("cost per part"), 0.0, highest),

@@ -49,7 +49,7 @@ def effects_figure(selection: Selection, texts: Texts = ENGLISH) -> Figure:
     return Figure(
         title,
         change_chart(title, described, changes, axis),
-        " ".join(caption),
+        texts.in_a_row(caption),
         (("ok", texts("kept")), ("bad", texts("dropped"))),
     )
 

@@ -254,7 +254,7 @@ def _histogram(title: str, label: str, noun: str, values: Mapping[str, Numbers],
     )
     if len(values) > _CURVES:
         frequent = texts("The %(number)s most frequent of %(all)s classes.", number=_CURVES, all=f"{len(values):,}")
-        caption = f"{frequent} {caption}"
+        caption = texts.in_a_row((frequent, caption))
     chart = line_chart(title, caption, series, x, linear_axis(texts("share of %(noun)s", noun=noun), 0.0, top, percent))
     legend = tuple((f"s{index % _CURVES + 1}", line.name) for index, line in enumerate(series))
     return Figure(title, chart, caption, legend if len(legend) > 1 else ())

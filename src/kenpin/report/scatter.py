@@ -58,17 +58,18 @@ def scatter_figure(panel: Panel, texts: Texts = ENGLISH) -> Figure:
     ]
     score = silhouette(vectors, labels.tolist())
     if score is None:
-        caption = texts("No silhouette: there is one class.")
+        caption = [texts("No silhouette: there is one class.")]
     else:
-        caption = texts("Silhouette %(score)s.", score=f"{score:.3f}".replace("-", "−"))
+        caption = [texts("Silhouette %(score)s.", score=f"{score:.3f}".replace("-", "−"))]
     alike = knn_accuracy(labels.tolist(), nearest_others(vectors, _NEIGHBOURS))
     if score is not None and alike is not None:
-        near = texts(
-            "Most of the %(number)s nearest neighbours have the same class: %(share)s.",
-            number=_NEIGHBOURS,
-            share=words.percent(alike),
+        caption.append(
+            texts(
+                "Most of the %(number)s nearest neighbours have the same class: %(share)s.",
+                number=_NEIGHBOURS,
+                share=words.percent(alike),
+            )
         )
-        caption = f"{caption} {near}"
     count = texts(
         "%(pictures)s of %(classes)s",
         pictures=texts.count("%(count)s picture", "%(count)s pictures", len(vectors)),
@@ -78,7 +79,7 @@ def scatter_figure(panel: Panel, texts: Texts = ENGLISH) -> Figure:
     return Figure(
         panel.title,
         point_chart(panel.title, described, groups, x, y),
-        " ".join((caption, texts("%(sentence)s.", sentence=count[0].upper() + count[1:]))),
+        texts.in_a_row([*caption, texts("%(sentence)s.", sentence=count[0].upper() + count[1:])]),
         tuple((group.style, group.name) for group in groups),
     )
 

@@ -7,18 +7,21 @@ English stands in the code and is the key. The others lie beside this file as ge
 from __future__ import annotations
 
 import gettext
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
 from kenpin.errors import OptionError
 
-__all__ = ["DOMAIN", "ENGLISH", "FOLDER", "LANGUAGES", "NAMES", "Language", "Texts", "translations"]
+__all__ = ["DOMAIN", "ENGLISH", "FOLDER", "FULL_ENDS", "LANGUAGES", "NAMES", "Language", "Texts", "translations"]
 
 Language = Literal["en", "ja", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 FOLDER = Path(__file__).parent
 DOMAIN = "kenpin"
+FULL_ENDS = ("。", "：", "）", "？")
+"""Ends of sentences and of what leads to the next that are as wide as a letter, their space included."""
 NAMES: dict[Language, str] = {"en": "English", "ja": "日本語", "zh": "中文"}
 """Each language in itself."""
 
@@ -45,6 +48,17 @@ class Texts:
     def count(self, one: str, many: str, count: int, **values: object) -> str:
         """A text that depends on a number, which stands at `%(count)s`."""
         return self.translations.ngettext(one, many, count) % {"count": f"{count:,}", **values}
+
+    def in_a_row(self, sentences: Iterable[str]) -> str:
+        """Sentences after each other: without a space behind a full stop that has one of its own.
+
+        >>> Texts("ja").in_a_row(["一つ。", "二つ。"])
+        '一つ。二つ。'
+        """
+        row = ""
+        for sentence in sentences:
+            row += sentence if not row or row.endswith(FULL_ENDS) else f" {sentence}"
+        return row
 
 
 @cache

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from kenpin.words import Texts
+from kenpin.words import FULL_ENDS, Texts
 from kenpin.words.sentences import NAMELESS, PHRASES, SENTENCES
 
 _LONGEST = 4_000  # letters of a text that is looked at: a sentence with a list of many names stays below
@@ -195,7 +195,7 @@ def _in_a_row(sentences: tuple[_Said, ...]) -> Markup:
     """Sentences after each other; Japanese and Chinese ones without a space between them."""
     row = Markup()
     for before, said in zip((None, *sentences), sentences, strict=False):
-        full = before is not None and not before.english and str(before.text).endswith(("。", "：", "）", "？"))
+        full = before is not None and not before.english and str(before.text).endswith(FULL_ENDS)
         row += ("" if before is None or full else " ") + said.text
     return row
 
