@@ -60,6 +60,8 @@ class Scale:
     """Times that its PostgreSQL is."""
     few_good: tuple[tuple[int, int], ...]
     """Good parts, and how often so many are drawn."""
+    few_copied: int
+    """Good parts, at most, that are judged with augmented copies too."""
     folded: int | None
     """Solar cells that are judged in folds; None for all."""
     seen_parts: tuple[int, int]
@@ -121,6 +123,7 @@ FULL = Scale(
     worker_kills=20,
     starts=7,
     few_good=((1, 200), (2, 200), (4, 200), (8, 200), (16, 200), (50, 200)),
+    few_copied=8,
     folded=None,
     seen_parts=(300, 300),
     textile=(200, 100),
@@ -164,7 +167,8 @@ QUICK = Scale(
     clustered=80,
     worker_kills=1,
     starts=2,
-    few_good=((1, 1), (2, 2)),
+    few_good=((1, 2), (2, 2)),
+    few_copied=2,
     folded=160,
     seen_parts=(12, 6),
     textile=(12, 4),
