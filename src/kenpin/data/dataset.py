@@ -60,6 +60,7 @@ class Dataset:
         self._table, self._rows = table, rows
         self._opener: Opener | None = None
         self._hashes = {} if hashes is None else hashes
+        self._is_unique = list[bool]()  # whether the table's ids are, once that is known; its selections share it
         self.root = root
         """Folder, file or hub id it was read from."""
         self.format = format
@@ -263,8 +264,10 @@ class Dataset:
         """Not so in a data set put together by hand, where an id may stand for several pictures."""
         import pyarrow.compute as pc
 
-        every = self._table.column("id")
-        return bool(pc.count_distinct(every).as_py() == len(every))
+        if not self._is_unique:
+            every = self._table.column("id")
+            self._is_unique.append(pc.count_distinct(every).as_py() == len(every))
+        return self._is_unique[0]
 
     def with_contents(self, contents: Sequence[str]) -> Dataset:
         """The same examples, whose content hashes are known to be these, one for each."""
@@ -334,6 +337,8 @@ class Dataset:
             hashes=self._hashes,
         )
         dataset._opener = self._opener
+        if table is self._table:
+            dataset._is_unique = self._is_unique
         dataset.box_form = self.box_form
         return dataset
 
