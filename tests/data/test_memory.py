@@ -154,3 +154,21 @@ def test_pictures_with_questions_are_opened_one_by_one_and_kept_small(
     given = [Example("a", ImageSource("a"))]
     small, same = (encode(inspector, [image], given) for image in (inspector.shrunk(whole), whole))
     assert all(torch.equal(small[name], same[name]) for name in same)
+
+
+def test_selections_of_a_table_do_not_look_through_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of a million pictures asked a thousand times whether a million ids are unique."""
+    import pyarrow.compute as pc
+
+    asked, kept = list[int](), pc.count_distinct
+
+    def counted(column: Any) -> Any:
+        asked.append(len(column))
+        return kept(column)
+
+    monkeypatch.setattr(pc, "count_distinct", counted)
+    whole = Dataset.from_examples(Example(id=str(row), image=ImageSource(path="a.png")) for row in range(40))
+    whole = whole.with_contents([f"{row:032x}" for row in range(40)])
+    for first in range(0, 40, 4):
+        assert whole.select(range(first, first + 4)).hashed() == [f"{row:032x}" for row in range(first, first + 4)]
+    assert asked == [40]
