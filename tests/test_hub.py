@@ -298,7 +298,10 @@ def test_the_card_says_what_was_found_and_what_was_not(hub: Hub, run: Path) -> N
     assert threshold is not None
     assert threshold.basis in text
     assert f"`{record_hash(record)}`" in text
-    assert "## What it was not tested on" in text
+    limits, noted = text.partition("## What it was not tested on")[2].split("## What was noted at the training")
+    assert "The svm head was fitted" in noted.partition("## ")[0]
+    assert "head was fitted" not in limits, "what it learned is no limit"
+    assert text.count(threshold.basis) == 1
     assert "Other products, cameras, lenses, lights and lots were not" in text
     assert "| base | `toy` | none: random numbers |" in text
     assert "cc-by-4.0" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kenpin.plural import counted
@@ -55,6 +56,7 @@ def card_of(subject: CardSubject, licences: Licences) -> str:
         "## How good it is\n\n" + _figures(subject.evaluation),
         "## What decides\n\n" + _decision(subject.record),
         "## What it was not tested on\n\n" + _limits(subject),
+        "## What was noted at the training\n\n" + _training(subject.record),
         "## Use\n\n" + _use(subject),
         "## Base, data and licences\n\n" + _origins(subject, licences),
     )
@@ -164,8 +166,18 @@ def _limits(subject: CardSubject) -> str:
     seen = sum(part.seen for part in evaluation.judged)
     if seen:
         found.append(f"It has learned from {seen} of the pictures it was measured on.")
-    found += [_text(note) for note in subject.record.notes]
-    return "\n".join(f"- {sentence}" for sentence in found)
+    return _list_of(found)
+
+
+def _training(record: RunRecord) -> str:
+    """What the training noted; what a threshold rests on is said where it decides."""
+    basis = "" if record.threshold is None else from_json(Threshold, record.threshold, "threshold").basis
+    notes = [note for note in record.notes if not basis or basis not in note]
+    return _list_of(map(_text, notes)) if notes else "Nothing was noted."
+
+
+def _list_of(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def _use(subject: CardSubject) -> str:
