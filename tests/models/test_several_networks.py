@@ -77,13 +77,17 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> str:
     st.text("abc/.:@-_1", min_size=1, max_size=12),
     st.none() | st.integers(16, 4_096),
     st.none() | st.sets(st.integers(0, 40), min_size=1, max_size=4),
+    st.sampled_from([(), (0,), (1,), (0, 1)]),
 )
-def test_a_network_is_named_with_its_size_and_layers(name: str, px: int | None, layers: set[int] | None) -> None:
+def test_a_network_is_named_with_its_size_layers_and_axes(
+    name: str, px: int | None, layers: set[int] | None, axes: tuple[int, ...]
+) -> None:
     if NetworkBeside.of(name) != NetworkBeside(name):  # the name itself ends as a size or layers do
         return
     text = name + ("" if px is None else f"@{px}")
     text += "" if layers is None else ":" + ",".join(map(str, layers))
-    assert NetworkBeside.of(text) == NetworkBeside(name, px, None if layers is None else tuple(sorted(layers)))
+    text += "~" * bool(axes) + "".join("hv"[axis] for axis in axes)
+    assert NetworkBeside.of(text) == NetworkBeside(name, px, None if layers is None else tuple(sorted(layers)), axes)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +95,7 @@ def test_a_network_is_named_with_its_size_and_layers(name: str, px: int | None, 
     [
         (MahalanobisOptions, {"beside": ("toy",), "base": "toy"}, "names toy as another network does"),
         (MahalanobisOptions, {"beside": ("toy@48", "toy@48")}, "names toy as another network does"),
+        (MahalanobisOptions, {"beside": ("toy~h", "toy@48~h", "toy~h")}, "names toy as another network does"),
         (MahalanobisOptions, {"beside": ("",)}, "a network has no name"),
         (
             MahalanobisOptions,
@@ -166,6 +171,28 @@ def test_features_stand_one_network_after_another(other: str) -> None:
     assert several.item_names[0].startswith("toy#1:layer1.")
     assert several.item_names[len(base.item_names)].startswith("tiny-dino:layer2.")
     assert several.item_names[-1].startswith("toy#2:last.")
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1)])
+def test_a_mirrored_network_sees_the_mirrored_picture_and_its_cells_lie_where_the_picture_has_them(
+    axes: tuple[int, ...], other: str
+) -> None:
+    base = load_backbone("toy", LABELS, 0)
+    beside = [NetworkBeside(other, layers=(2,)), NetworkBeside(other, layers=(2,), mirrored=axes)]
+    several = several_of(base, beside, LABELS, 0, lambda one: one.layers)
+    assert isinstance(several, SeveralBackbones)
+    picture = part(1, scratched=True)
+    pixels = several.encode([picture])["pixel_values"]
+    dims = [3 - axis for axis in axes]
+    _, plain, mirrored = several.members
+    (_, seen), (_, seen_again) = [*several.each(pixels)][1:]
+    assert torch.equal(seen, seen_again)
+    with torch.inference_mode():
+        assert torch.equal(mirrored.features(seen), plain.features(seen.flip(dims)))
+        assert not torch.allclose(mirrored.features(seen), plain.features(seen))
+        (grid,), (of_mirror,) = mirrored.grids(seen), plain.grids(seen.flip(dims))
+    assert torch.equal(grid, of_mirror.flip(dims))
+    assert several.short_names == ("toy", "tiny-dino", "tiny-dino~" + "".join("hv"[axis] for axis in axes))
 
 
 def test_a_processor_that_does_more_than_resizing_is_refused(tmp_path: Path) -> None:
@@ -271,7 +298,7 @@ def _run(way: str, other: str, out: Path, **more: Any) -> Path:
     data = _labelled() if family == "classifier" else Dataset.from_examples(_parts(0, 20))
     # with a split of its own, so that nothing is fitted in folds
     data = data.with_splits(["validation" if row % 4 == 0 else "train" for row in range(len(data))])
-    how = {"base": "toy", "beside": (other, "toy@48:1"), "report": False, **how, **more}
+    how = {"base": "toy", "beside": (other, "toy@48:1~h"), "report": False, **how, **more}
     return train(family, data="-", dataset=data, out=out, **how)
 
 
@@ -321,13 +348,13 @@ def test_a_package_is_not_written_over_a_network(other: str, tmp_path: Path) -> 
 def test_each_network_shows_its_own_map(other: str, tmp_path: Path) -> None:
     predictor = load_predictor(_run("neighbours", other, tmp_path / "run"))
     part(100, scratched=True).save(tmp_path / "part.png")
-    found = [next(explain(predictor, [tmp_path / "part.png"], way=way)).maps[0] for way in (None, "toy#1", "tiny-dino")]
+    found = [next(explain(predictor, [tmp_path / "part.png"], way=way)).maps[0] for way in (None, "toy", "tiny-dino")]
     grids = [np.asarray(one.grid) for one in found]
     assert [grid.shape for grid in grids] == [(6, 6), (4, 4), (3, 3)], "the joined one is as fine as the finest"
     score = predictor.predict(tmp_path / "part.png").defect_score
     assert float(grids[0].max()) == pytest.approx(score, rel=1e-3)
     assert [one.score for one in found] == pytest.approx([float(grid.max()) for grid in grids], rel=1e-6)
-    with pytest.raises(OptionError, match="toy#1, tiny-dino, toy#2"):
+    with pytest.raises(OptionError, match="toy, tiny-dino, toy~h"):
         next(explain(predictor, [tmp_path / "part.png"], way="lite0"))
 
 
@@ -336,7 +363,7 @@ def test_of_tiles_the_joined_map_alone_is_shown(other: str, tmp_path: Path) -> N
     part(100, scratched=True).save(tmp_path / "part.png")
     assert next(explain(predictor, [tmp_path / "part.png"])).maps
     with pytest.raises(OptionError, match="whole pictures as they are"):
-        next(explain(predictor, [tmp_path / "part.png"], way="toy#1"))
+        next(explain(predictor, [tmp_path / "part.png"], way="toy"))
 
 
 def test_files_of_a_network_that_are_gone_are_told(other: str, tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ class Backbone:
     layers: tuple[int, ...] | None = None
     """Whose outputs are features, in rising order: stages of Lite0, 0 to 6, or layers of another network, 1 the first;
     None: all stages of Lite0, and the last layer of another network as it leaves it."""
+    mirrored: tuple[int, ...] = ()
+    """Axes along which it sees pictures mirrored, 0: left and right, 1: top and bottom. Grids are mirrored back."""
 
     @property
     def image_size_wh(self) -> tuple[int, int]:
@@ -84,6 +86,7 @@ class Backbone:
     def features(self, pixel_values: Tensor) -> Tensor:
         """Pooled features of each layer: average and maximum of each channel; of a network of transformers with a class
         token, this and the mean of the others. (n, 3, h, w) -> (n, items). Raises OptionError."""
+        pixel_values = self._mirror(pixel_values)
         if isinstance(self.network, lite0.Lite0ForImageClassification):
             return torch.cat([LayerOutput(stage).pooled() for stage in self._stages(pixel_values)], dim=1)
         if self.layers is not None:
@@ -100,6 +103,12 @@ class Backbone:
         """Features of cells, of each layer; without layers, of a network in stages those with strides of 8 and 16
         pixels, and of others the last layer's tokens. (n, 3, h, w) -> each (n, c, rows, columns). Raises
         OptionError."""
+        return [self._mirror(grid) for grid in self._grids(self._mirror(pixel_values))]
+
+    def _mirror(self, maps: Tensor) -> Tensor:
+        return maps.flip([3 - axis for axis in self.mirrored]) if self.mirrored else maps
+
+    def _grids(self, pixel_values: Tensor) -> list[Tensor]:
         if isinstance(self.network, lite0.Lite0ForImageClassification):
             return self._stages(pixel_values)
         if self.layers is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class SeveralBackbones(Backbone):
     def short_names(self) -> tuple[str, ...]:
         """Names of the networks in the names of their layers: the last part of each, with a number where two have the
         same."""
-        names = [Path(member.id).name for member in self.members]
+        names = [Path(member.id).name + _tilde(member.mirrored) for member in self.members]
         times, seen = Counter(names), Counter[str]()
         found = []
         for name in names:
@@ -129,8 +129,13 @@ def several_of(
                 f"{one.name} FOLDER --to merged`, and name that folder."
             )
         layers = layers_of(one) if one.layers is None else one.layers
-        members.append(load_backbone(one.name, labels, seed, layers=layers, picture_px=one.picture_px).uncropped(True))
+        found = load_backbone(one.name, labels, seed, layers=layers, picture_px=one.picture_px).uncropped(True)
+        members.append(replace(found, mirrored=one.mirrored))
     return SeveralBackbones.of(members)
+
+
+def _tilde(mirrored: tuple[int, ...]) -> str:
+    return "~" + "".join("hv"[axis] for axis in mirrored) if mirrored else ""
 
 
 def _pixels_of(member: Backbone) -> StoredPixels:
