@@ -30,14 +30,8 @@ from hatchling.plugin.manager import PluginManager
 print(ProjectMetadata(os.getcwd(), PluginManager()).version)
 """
 AUTHOR = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-# of the suite, what is quick and reads pages, catalogues, templates and help from the package
-WITHOUT_REPOSITORY = (
-    "test_report.py",
-    "test_report_maps.py",
-    "test_look.py",
-    "test_drawing.py",
-    "station/test_pages.py",
-)
+# of the suite, what is quick and reads templates, styles, scripts, icons and catalogues from the package
+WITHOUT_REPOSITORY = ("test_report.py", "test_look.py", "station/test_pages.py")
 
 
 def run(*words: str | Path, folder: Path, **environment: str) -> str:

@@ -16,7 +16,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.data.lineage import NOTHING_SEEN
 from kenpin.data.loading import load_dataset
-from kenpin.errors import OptionError
+from kenpin.errors import DatasetError, OptionError
 from kenpin.finished_run import load_run
 from kenpin.models import get_family
 from kenpin.models.classifier.heads import _folds
@@ -31,6 +31,7 @@ from kenpin.report.page import write_report
 from kenpin.targets import Target
 from kenpin.training import train
 from tests.pictures import SHIFTS_PX, shifted_terminal
+from tests.tables import write_table
 
 MIRROR = {"passed": "passed", "Xplus": "Xminus", "Xminus": "Xplus", "Yplus": "Yplus", "Yminus": "forbid"}
 QUIET: dict[str, Any] = {"brightness": 0.0, "contrast": 0.0}
@@ -89,10 +90,8 @@ def test_a_copy_has_the_class_that_its_flip_makes_of_it(tmp_path: Path) -> None:
 def test_contents_are_equal_where_and_only_where_pictures_are(
     seed: int, brightness: float, degrees: float, crops: bool, flip: str
 ) -> None:
-    values = {"brightness": brightness, "contrast": 0.0, "rotate_degrees": degrees, "flip_horizontal": flip}
-    copies = AugmentedCopies(
-        _copies(1, seed=seed, crop="same" if crops else "off", **values | {"contrast": 0.1}).augmenter, 2
-    )
+    values = {"brightness": brightness, "rotate_degrees": degrees, "flip_horizontal": flip}
+    copies = AugmentedCopies(_copies(1, seed=seed, crop="same" if crops else "off", **values).augmenter, 2)
     file = Image.fromarray(np.random.default_rng(seed).integers(60, 190, (16, 12, 3), dtype=np.uint8))
     pictures = Dataset.from_examples(
         Example(id=name, image=ImageSource(data=data), label="passed")
@@ -127,12 +126,21 @@ def _png(image: Image.Image) -> bytes:
         ("mahalanobis", {"rotate_degrees": 5}, "no --augmented-copies"),
         ("mahalanobis", {"augmented_copies": 1, "limit": "chi-square"}, "independent"),
         ("mahalanobis", {"augmented_copies": 1, "select_items": True}, "leave one out"),
+        ("mahalanobis", {"augmented_copies": 1, "ridge": 0.0}, "no further ones"),
+        ("mahalanobis", {"augmented_copies": 1, "flip_horizontal": {**MIRROR, "passed": "forbid"}}, "becomes Xminus"),
+        (
+            "mahalanobis",
+            {"augmented_copies": 1, "flip_vertical": {**dict.fromkeys(SHIFTS_PX, "forbid"), "Yplus": "Yplus"}, **QUIET},
+            "no augmentation is on",
+        ),
         ("mahalanobis", {"augmented_copies": 1, "cluster": "local"}, "as they are"),
     ],
 )
 def test_copies_that_do_nothing_or_break_a_promise_are_refused(family: str, values: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError, match=words):
-        copies_by(_options(family, **values), tuple(SHIFTS_PX))
+        copies_by(
+            _options(family, **values), tuple(SHIFTS_PX), ("passed", "Xplus") if family == "mahalanobis" else None
+        )
 
 
 def _unit_space(where: str, training: Dataset, **values: Any) -> Any:
@@ -171,8 +179,50 @@ def test_a_single_part_is_measured_by_itself_and_not_by_its_copies() -> None:
     near = torch.eye(60, dtype=torch.bool)
     values: dict[str, Any] = {"kept": 1_000, "ridge": 0.1, "seed": 0, "near": near}
     alone = fit_neighbours(lambda: [cells], 1, **values)
-    beside = fit_neighbours(lambda: [torch.cat([cells, cells.flip(1)])], 2, **values)
+    beside = fit_neighbours(lambda: [cells, cells.flip(1)[:, :50]], 2, **values)  # less of an object may be seen turned
     assert beside.usual == pytest.approx(alone.usual, rel=0.05)
+
+
+def test_the_scale_of_a_single_part_in_tiles_is_not_that_of_their_copies(parts: Path) -> None:
+    """With it, a cut by two parts, each fitted without the other, would let nearly everything pass."""
+    one = load_dataset(parts).select([0]).with_labels(["passed"], ["passed"])
+    tiles: dict[str, Any] = {"tile_px": 32, "overlap": 0.0}
+    alone = _unit_space("neighbours", one, **tiles)._fitted.usual
+    beside = _unit_space("neighbours", one, augmented_copies=3, brightness=0.01, contrast=0.0, **tiles)._fitted.usual
+    assert alone / 2 < beside < 2 * alone
+
+
+def test_copies_do_not_stand_for_parts_that_are_missing(few_parts: Path) -> None:
+    family: Any = get_family("classifier")
+    whole = load_dataset(few_parts)
+    inspector = family.create(_options(augmented_copies=3), Task(("ok", "scratch"), ("ok",)))
+    with pytest.raises(DatasetError, match=r"each class: 24, 1; .* two pictures"):
+        inspector.fit(whole.select(range(25)), NOTHING_SEEN, lambda *_: None)
+    plus = whole.select(range(24)).with_labels(["ok"] * 24, ["ok", "scratch"])
+    mapped = family.create(
+        _options(augmented_copies=1, flip_horizontal={"ok": "scratch", "scratch": "ok"}), Task(("ok", "scratch"), ())
+    )
+    with pytest.raises(DatasetError, match="each class: 24, 0"):
+        mapped.fit(plus, NOTHING_SEEN, lambda *_: None)
+
+
+def test_a_table_of_numbers_has_no_copies(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "parts.csv")
+    with pytest.raises(OptionError, match="`augmented_copies` does nothing with a table"):
+        train("mahalanobis", data=str(table), out=tmp_path / "run", augmented_copies=2)
+
+
+@pytest.mark.parametrize("where", ["none", "positions"])
+def test_copies_of_the_same_parts_leave_the_ridge_as_it_is(where: str, few_parts: Path) -> None:
+    """They tell nothing of how other parts differ, which is what it stands for."""
+    good = load_dataset(few_parts).select(range(24)).with_labels(["passed"] * 24, ["passed"])
+    alone = _ridge(_unit_space(where, good))
+    beside = _ridge(_unit_space(where, good, augmented_copies=8, brightness=0.01, contrast=0.0))
+    assert beside == pytest.approx(alone, rel=0.15)
+
+
+def _ridge(inspector: Any) -> float:
+    return inspector._space.ridge_ if inspector._options.where == "none" else float(inspector._fitted.ridge.mean())
 
 
 def test_tiles_are_copied_and_known_by_the_row_of_their_picture(parts: Path) -> None:
@@ -241,18 +291,21 @@ def test_no_part_helps_to_judge_its_own_copies(few_parts: Path, monkeypatch: pyt
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=4, max_size=40))
 def test_folds_of_a_sigmoid_keep_parts_together_and_leave_both_kinds(examples: list[tuple[bool, int]]) -> None:
-    truth, parts = np.array([kind for kind, _ in examples]), np.array([part for _, part in examples])
+    truth, rows = np.array([kind for kind, _ in examples]), np.arange(len(examples)) // 2
+    parts = np.array([part for _, part in examples])
     if truth.sum() < 2 or (~truth).sum() < 2:
         return
-    folds = _folds(truth, parts)
+    folds = _folds(truth, (parts, rows))
     assert sorted(row for _, decided in folds for row in decided) == list(range(len(truth)))
     for fitted, _ in folds:
         assert 0 < truth[fitted].sum() < len(fitted)
-    of_kind = [len(set(parts[truth == kind])) for kind in (False, True)]
-    apart = any(set(parts[fitted]) & set(parts[decided]) for fitted, decided in folds)
-    several = len(set(parts)) < len(parts)
-    if several and set(parts[truth]).isdisjoint(parts[~truth]) and min(of_kind) >= 2:
-        assert not apart
+    parted = [any(set(of[fitted]) & set(of[decided]) for fitted, decided in folds) for of in (parts, rows)]
+    sizes = [np.unique(parts[truth == kind], return_counts=True)[1] for kind in (False, True)]
+    if set(parts[truth]).isdisjoint(parts[~truth]) and all(len(of) == 2 and of.min() == of.max() for of in sizes):
+        assert not parted[0], "half of each kind are left, whichever part is held out"
+    of_rows = [len(set(rows[truth == kind])) for kind in (False, True)]
+    if parted[0] and set(rows[truth]).isdisjoint(rows[~truth]) and min(of_rows) >= 6:
+        assert not parted[1]
 
 
 @pytest.mark.parametrize("where", ["none", "pooled"])

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from kenpin.config import FeatureOptions
 from kenpin.strict_options import OptionGroup
 
-_WORD = re.compile(r"(?P<name>.+?)(?:@(?P<px>[1-9]\d*))?(?::(?P<layers>\d+(?:,\d+)*))?(?:~(?P<mirrored>hv|h|v))?")
+_WORD = re.compile(r"(?P<name>.+?)(?:@(?P<px>[1-9]\d*))?(?::(?P<layers>\d+(?:,\d+)*))?(?:~(?P<mirrored>hv|vh|h|v))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class NetworkBeside:
             raise ValueError("a network has no name; give NAME, NAME@PIXELS, NAME@PIXELS:LAYER,LAYER or NAME~h.")
         px, layers = found["px"], found["layers"]
         numbers = None if layers is None else tuple(sorted({int(layer) for layer in layers.split(",")}))
-        axes = tuple("hv".index(axis) for axis in found["mirrored"] or "")
+        axes = tuple(sorted("hv".index(axis) for axis in found["mirrored"] or ""))
         return cls(found["name"], None if px is None else int(px), numbers, axes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kenpin.config import CopyOptions
@@ -48,11 +48,25 @@ class AugmentedCopies:
         return f"{copies} of each {was_were(self.count)} learned from as well: {', '.join(how)}."
 
 
-def copies_by(options: CopyOptions, labels: Sequence[str]) -> AugmentedCopies | None:
-    """The copies that a family's options ask for; None where they ask for none. Raises OptionError."""
+def apiece(copies: AugmentedCopies | None) -> int:
+    """Rows of each picture that is learned from, its copies included."""
+    return 1 if copies is None else 1 + copies.count
+
+
+def copies_by(
+    options: CopyOptions, labels: Sequence[str], ok_labels: Sequence[str] | None = None
+) -> AugmentedCopies | None:
+    """The copies that a family's options ask for; None where they ask for none. ok_labels: of the good parts, where
+    these alone are learned from. Raises OptionError."""
     if not options.augmented_copies:
         return None
     augmenter, _ = plan_augmentation(options, labels, Target.LABEL, options.seed)
+    if ok_labels is not None:
+        augmenter = replace(
+            augmenter,
+            horizontal=_of_good(augmenter.horizontal, "flip_horizontal", ok_labels),
+            vertical=_of_good(augmenter.vertical, "flip_vertical", ok_labels),
+        )
     most = augmenter.most_copies
     if most == 0:
         raise OptionError(
@@ -65,6 +79,19 @@ def copies_by(options: CopyOptions, labels: Sequence[str]) -> AugmentedCopies | 
             f"{counted(most, 'other picture')} of one; take {most}, or allow other augmentations."
         )
     return AugmentedCopies(augmenter, options.augmented_copies)
+
+
+def _of_good(classes: Mapping[str, str] | None, option: str, ok_labels: Sequence[str]) -> Mapping[str, str] | None:
+    """A class map of good parts alone; None where none of them may be mirrored. Raises OptionError."""
+    if classes is None:
+        return None
+    for label in ok_labels:
+        if (becomes := classes.get(label, label)) not in ok_labels:
+            raise OptionError(
+                f"option `{option}`: {label} becomes {becomes} in the mirror, which is no good part to learn from; "
+                "leave the option out."
+            )
+    return {label: classes[label] for label in ok_labels if label in classes} or None
 
 
 def _examples(pictures: Dataset, copies: AugmentedCopies) -> Iterator[Example]:

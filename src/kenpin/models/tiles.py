@@ -67,9 +67,21 @@ class LearnedFrom:
     """Those that each is followed by."""
 
     @property
+    def apiece(self) -> int:
+        """How many follow each other that are of one picture or tile."""
+        return 1 if self.copies is None else 1 + self.copies.count
+
+    @property
     def originals(self) -> int:
         """How many there are without copies."""
-        return len(self.rows) // (1 if self.copies is None else 1 + self.copies.count)
+        return len(self.rows) // self.apiece
+
+    @property
+    def owners(self) -> tuple[int, ...]:
+        """Number of the part that each of them is of; where all are of one, of its tile."""
+        if len({*self.rows}) > 1:
+            return self.rows
+        return tuple(number // self.apiece for number in range(len(self.rows)))
 
 
 def for_learning(

@@ -66,14 +66,15 @@ class UnitSpace(QuadraticSpace):
         """Whether `fit_moments` needs `sum_of_fourth_powers`, since it estimates the ridge."""
         return self.inverse == "ridge" and self.ridge == "ledoit-wolf"
 
-    def fit_moments(self, moments: Moments, fourth_powers: float | None = None) -> Self:
+    def fit_moments(self, moments: Moments, fourth_powers: float | None = None, apiece: int = 1) -> Self:
         """Learn from the moments of good parts, joined from their shards; with `sum_of_fourth_powers` of all shards
-        where the ridge is estimated. Raises UnitSpaceError, and OptionError where that sum is missing."""
+        where the ridge is estimated. apiece: rows of each part, which tell no more of other parts than one does.
+        Raises UnitSpaceError, and OptionError where that sum is missing."""
         correlation = self._checked(moments)
         if self.inverse == "pseudo":
             self.ridge_, precision = 0.0, self._pseudo_inverse(correlation)
         else:
-            self.ridge_ = self._ridge_of(correlation, moments.count, fourth_powers)
+            self.ridge_ = self._ridge_of(correlation, moments.count, fourth_powers, apiece)
             self.rank_ = moments.mean.size
             precision = _ridge_inverse(correlation, self.ridge_)
         product = precision @ correlation
@@ -95,7 +96,7 @@ class UnitSpace(QuadraticSpace):
         self.rank_ = int(kept.sum())
         return np.asarray((vectors[:, kept] / eigenvalues[kept]) @ vectors[:, kept].T)
 
-    def _ridge_of(self, correlation: Array, parts: int, fourth_powers: float | None) -> float:
+    def _ridge_of(self, correlation: Array, rows: int, fourth_powers: float | None, apiece: int) -> float:
         if not isinstance(self.ridge, str):
             return float(self.ridge)
         if fourth_powers is None:
@@ -104,7 +105,7 @@ class UnitSpace(QuadraticSpace):
         items = len(correlation)
         squares = float(np.einsum("ij,ij->", correlation, correlation))
         d2 = (squares - items) / items
-        b2 = (fourth_powers / parts - squares) / (items * parts)
+        b2 = (fourth_powers / rows - squares) / (items * rows / apiece)
         return 0.0 if b2 <= 0 or d2 <= 0 else min(b2, d2) / d2
 
 

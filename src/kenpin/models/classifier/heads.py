@@ -101,6 +101,16 @@ def calibratable(targets: NDArray[np.int64], classes: int) -> bool:
     return int(np.bincount(targets, minlength=classes).min()) >= _FEWEST
 
 
+def check_numbers(targets: NDArray[np.int64], classes: int) -> None:
+    """Require two examples of each class, by class numbers. Raises DatasetError."""
+    counts = np.bincount(targets, minlength=classes)
+    if classes < 2 or counts.min() < 2:
+        raise DatasetError(
+            f"training pictures of each class: {', '.join(map(str, counts))}; a classifier needs at least two classes "
+            "of two pictures."
+        )
+
+
 def fit_head(
     kind: HeadKind,
     features: NDArray[Any],
@@ -108,25 +118,21 @@ def fit_head(
     classes: int,
     c: float,
     seen: NDArray[np.bool_] | None = None,
-    parts: NDArray[np.int64] | None = None,
+    together: Sequence[NDArray[np.int64]] = (),
 ) -> LinearHead | SvmHead:
     """Fit a head. features: (n, items), targets: (n,) class numbers; seen: (n,), examples that the features were
-    learned from, on which no sigmoid is fitted; parts: (n,), numbers of the parts that they show, where some show the
-    same. Raises DatasetError for too few examples."""
+    learned from, on which no sigmoid is fitted; together: numbers, (n,) each, that are equal for examples which no fold
+    of the sigmoid may part, as those of one part; where that leaves too few, the next. Raises DatasetError for too few
+    examples."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    counts = np.bincount(targets, minlength=classes)
-    if classes < 2 or counts.min() < 2:
-        raise DatasetError(
-            f"training pictures of each class: {', '.join(map(str, counts))}; a classifier needs at least two classes "
-            "of two pictures."
-        )
+    check_numbers(targets, classes)
     scaler = StandardScaler().fit(features.astype(np.float64))
     x = scaler.transform(features.astype(np.float64))
     if kind == "svm":
         judging = np.ones(len(x), bool) if seen is None else ~seen
-        return _fit_svm(scaler, x, targets, classes, c, judging, np.arange(len(x)) if parts is None else parts)
+        return _fit_svm(scaler, x, targets, classes, c, judging, together)
     model = LogisticRegression(C=c, max_iter=2000).fit(x, targets)
     weights, bias = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes: the other's is zero
@@ -142,11 +148,11 @@ def fit_heads(
     classes: int,
     c: float,
     seen: NDArray[np.bool_] | None = None,
-    parts: NDArray[np.int64] | None = None,
+    together: Sequence[NDArray[np.int64]] = (),
 ) -> JoinedHeads:
     """Fit a head on the features of each network. widths: their numbers; the rest is as for `fit_head`."""
     of_each = np.split(features, np.cumsum(widths)[:-1], axis=1)
-    return JoinedHeads(tuple(fit_head(kind, own, targets, classes, c, seen, parts) for own in of_each))
+    return JoinedHeads(tuple(fit_head(kind, own, targets, classes, c, seen, together) for own in of_each))
 
 
 def _fit_svm(
@@ -156,7 +162,7 @@ def _fit_svm(
     classes: int,
     c: float,
     judging: NDArray[np.bool_],
-    parts: NDArray[np.int64],
+    together: Sequence[NDArray[np.int64]],
 ) -> SvmHead:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
@@ -173,7 +179,7 @@ def _fit_svm(
         truth = targets == positive
         machine = SVC(C=c, kernel="precomputed") if is_small else SVC(C=c, gamma=gamma)
         # Platt 1999: the sigmoid is fitted to decisions on pictures that the machine has not seen
-        unseen = cross_val_predict(machine, rows, truth, cv=_folds(truth, parts), method="decision_function")
+        unseen = cross_val_predict(machine, rows, truth, cv=_folds(truth, together), method="decision_function")
         platt = LogisticRegression(C=1e6).fit(unseen[judging, None], truth[judging])
         machine.fit(rows, truth)
         dual[row, machine.support_] = machine.dual_coef_[0]
@@ -191,19 +197,28 @@ def _fit_svm(
     )
 
 
-def _folds(truth: NDArray[np.bool_], parts: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows to fit on and rows to decide, of each fold: what shows one part stays together, as far as both kinds are
-    then left to fit on."""
+def _folds(
+    truth: NDArray[np.bool_], together: Sequence[NDArray[np.int64]]
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows to fit on and rows to decide, of each fold. What belongs together by the first of these numbers stays so, as
+    far as half of the rows of each kind are left to fit on; else by the next, and last each row goes by itself."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    fewest = min(len(np.unique(parts[truth == kind])) for kind in (False, True))
-    if len(np.unique(parts)) < len(parts):
+    for groups in together:
+        if len(np.unique(groups)) == len(groups):
+            break
+        fewest = min(len(np.unique(groups[truth == kind])) for kind in (False, True))
         for count in range(min(_FOLDS, fewest), 1, -1):
-            folds = list(StratifiedGroupKFold(count, shuffle=True, random_state=0).split(truth, truth, parts))
-            if all(0 < truth[fitted].sum() < len(fitted) and len(decided) for fitted, decided in folds):
+            folds = list(StratifiedGroupKFold(count, shuffle=True, random_state=0).split(truth, truth, groups))
+            if all(_half_of_each(truth, fitted) and len(decided) for fitted, decided in folds):
                 return folds
     count = min(_FOLDS, int(truth.sum()), int((~truth).sum()))
     return list(StratifiedKFold(count, shuffle=True, random_state=0).split(truth, truth))
+
+
+def _half_of_each(truth: NDArray[np.bool_], rows: NDArray[np.int64]) -> bool:
+    good, all_good = int(truth[rows].sum()), int(truth.sum())
+    return 2 * good >= all_good > 0 and 2 * (len(rows) - good) >= len(truth) - all_good > 0
 
 
 def _rbf(x: NDArray[Any], vectors: NDArray[Any], gamma: float, lengths: Array) -> Array:

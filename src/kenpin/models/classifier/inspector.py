@@ -23,6 +23,7 @@ from kenpin.models.classifier.heads import (
     LinearHead,
     arrays_of_head,
     calibratable,
+    check_numbers,
     fit_head,
     fit_heads,
 )
@@ -76,8 +77,10 @@ class HeadClassifier(HeadDecoding):
         """Compute the features, then fit the head. Raises DatasetError."""
         learned = for_learning(self, training, Target.LABEL, self._task.ok_labels)
         pictures, rows = learned.pictures, [*learned.rows]
-        seen, parts = np.array(lineage.seen(training), bool)[rows], _part_numbers(training)[rows]
+        seen, together = np.array(lineage.seen(training), bool)[rows], (_part_numbers(training)[rows], np.array(rows))
         targets = np.array(class_numbers(pictures, self.labels))
+        of_originals = slice(None, None, learned.apiece)
+        check_numbers(targets[of_originals], len(self.labels))
         x = torch.stack(list(compute_features(self, pictures, progress=progress))).numpy()
         kind = self._options.head
         notes = [
@@ -86,7 +89,8 @@ class HeadClassifier(HeadDecoding):
         ]
         if learned.copies is not None:
             notes.append(learned.copies.in_words())
-        if kind == "svm" and seen.any() and not calibratable(targets[~seen], len(self.labels)):
+        unseen = targets[of_originals][~seen[of_originals]]
+        if kind == "svm" and seen.any() and not calibratable(unseen, len(self.labels)):
             notes.append(
                 f"Its probabilities are overconfident: {lineage.having()} learned from nearly all of these "
                 "pictures, and the sigmoid that turns decisions into probabilities was fitted to them too."
@@ -94,11 +98,11 @@ class HeadClassifier(HeadDecoding):
             seen[:] = False
         classes, c = len(self.labels), self._options.head_c
         if isinstance(self._backbone, SeveralBackbones):
-            self._head = fit_heads(kind, x, self._backbone.widths, targets, classes, c, seen, parts)
+            self._head = fit_heads(kind, x, self._backbone.widths, targets, classes, c, seen, together)
             names = ", ".join(self._backbone.short_names)
             notes.append(f"Each network has a head of its own, and the mean of their probabilities counts: {names}.")
         else:
-            self._head = fit_head(kind, x, targets, classes, c, seen, parts)
+            self._head = fit_head(kind, x, targets, classes, c, seen, together)
         return tuple(notes)
 
     def save(self, folder: Path) -> None:

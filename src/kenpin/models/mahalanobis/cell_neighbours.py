@@ -120,18 +120,17 @@ def fit_neighbours(
     owner = picture if parts is None else torch.tensor(parts, device=device)[picture]
     projection = torch.randn(known.shape[1], min(_PROJECTED, known.shape[1]), generator=draw)
     places = farthest_points(known @ projection.to(device), kept)
-    near = None if near is None else near.to(device)
+    measured, others = torch.arange(len(known), device=device), places
+    if near is not None:  # of a single part its first picture is measured by itself: copies of it are no others
+        near, measured = near.to(device), measured[picture == 0]
+        others = places[picture[places] == 0] if bool((picture[places] == 0).any()) else measured
 
     def not_compared(rows: Tensor) -> Tensor:
-        """Whether each of these candidates is not compared with each kept one."""
-        if near is None:
-            return owner[rows][:, None] == owner[places]
-        return near[place[rows]][:, place[places]] | (picture[rows][:, None] != picture[places])
+        return owner[rows][:, None] == owner[others] if near is None else near[place[rows]][:, place[others]]
 
-    every = -(-len(known) // _MEASURED)
-    measured = torch.arange(0, len(known), every, device=device)
+    measured = measured[:: -(-len(measured) // _MEASURED)]
     apart = torch.cat(
-        [_nearest(known[rows], known[places], not_compared(rows)) for rows in torch.split(measured, _TOGETHER)]
+        [_nearest(known[rows], known[others], not_compared(rows)) for rows in torch.split(measured, _TOGETHER)]
     )
     # a part that all kept cells are of has no neighbours in others
     usual = float(apart[apart.isfinite()].mean()) / known.shape[1]

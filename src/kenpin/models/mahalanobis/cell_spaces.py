@@ -80,20 +80,21 @@ class CellSpaces:
         return cls(mean, whitening, torch.from_numpy(arrays["ridge"]), int(arrays["parts"]))
 
 
-def fit_spaces(pictures: Callable[[], Iterable[Tensor]], *, pooled: bool, ridge: Ridge) -> CellSpaces:
+def fit_spaces(pictures: Callable[[], Iterable[Tensor]], *, pooled: bool, ridge: Ridge, apiece: int = 1) -> CellSpaces:
     """Unit spaces of good parts, in two passes over them: means and scales, then correlations of standardised items.
 
     pictures: at each call yields the same batches, (n, cells, k) float32; memory holds the matrices in float64 and one
-    batch. pooled: one space for the patches of all cells. Raises UnitSpaceError.
+    batch. pooled: one space for the patches of all cells; apiece: pictures of each part, its copies included, which
+    tell no more of other parts than one does. Raises UnitSpaceError.
     # Defard et al. 2021 (PaDiM) fit a Gaussian at each cell so; ridge: Ledoit & Wolf 2004 on standardised items.
     """
     count, mean, scale = _means_and_scales(samples_of(pictures(), pooled=pooled))
     inverse_scale = _inverse_scale(count, scale, ridge)
     correlation, fourth = _correlations(samples_of(pictures(), pooled=pooled), mean, inverse_scale)
-    return _spaces(count, mean, inverse_scale, correlation, fourth, ridge)
+    return _spaces(count, mean, inverse_scale, correlation, fourth, ridge, apiece)
 
 
-def spaces_of_moments(moments: PairMoments, ridge: Ridge) -> CellSpaces:
+def spaces_of_moments(moments: PairMoments, ridge: Ridge, apiece: int = 1) -> CellSpaces:
     """The same spaces from the moments of `samples_of` of all good parts, (cells, k), without the parts. Raises
     UnitSpaceError."""
     count, mean = moments.count, torch.from_numpy(moments.mean)
@@ -102,7 +103,7 @@ def spaces_of_moments(moments: PairMoments, ridge: Ridge) -> CellSpaces:
     inverse_scale = _inverse_scale(count, scale, ridge)
     correlation = scatter * inverse_scale[:, :, None] * inverse_scale[:, None, :] / count
     fourth = torch.from_numpy(moments.sum_of_fourth_powers(inverse_scale.numpy())) / count
-    return _spaces(count, mean, inverse_scale, correlation, fourth, ridge)
+    return _spaces(count, mean, inverse_scale, correlation, fourth, ridge, apiece)
 
 
 def samples_of(pictures: Iterable[Tensor], *, pooled: bool) -> Iterator[Tensor]:
@@ -126,11 +127,11 @@ def _inverse_scale(count: int, scale: Tensor, ridge: Ridge) -> Tensor:
 
 
 def _spaces(
-    count: int, mean: Tensor, inverse_scale: Tensor, correlation: Tensor, fourth: Tensor, ridge: Ridge
+    count: int, mean: Tensor, inverse_scale: Tensor, correlation: Tensor, fourth: Tensor, ridge: Ridge, apiece: int
 ) -> CellSpaces:
     """The spaces. correlation: the mean of z zᵀ, (cells, k, k), which is overwritten; fourth: of ‖z‖⁴, (cells,)."""
     if ridge == "ledoit-wolf":
-        shares = _shrinkage(correlation, fourth, count)
+        shares = _shrinkage(correlation, fourth, count / apiece)
     else:
         shares = torch.full((len(mean),), float(ridge), dtype=torch.float64)
     correlation *= count / (count - 1)
@@ -160,7 +161,7 @@ def _correlations(samples: Iterable[Tensor], mean: Tensor, inverse_scale: Tensor
     return correlation / count, fourth / count
 
 
-def _shrinkage(correlation: Tensor, fourth: Tensor, count: int) -> Tensor:
+def _shrinkage(correlation: Tensor, fourth: Tensor, count: float) -> Tensor:
     """Share of the identity in each matrix that has the least expected error. -> (cells,).
 
     # Ledoit & Wolf 2004, with their μ from the data, as in scikit-learn's ledoit_wolf_shrinkage.

@@ -18,7 +18,7 @@ from kenpin.data.targets import of_labels
 from kenpin.errors import OptionError, RunError, UnitSpaceError
 from kenpin.files import write_json
 from kenpin.models.contract import Batch, Progress, Task
-from kenpin.models.copies import copies_by
+from kenpin.models.copies import apiece, copies_by
 from kenpin.models.framed import framing_by
 from kenpin.models.looking.ways import distance_maps
 from kenpin.models.mahalanobis.decoding import NAMES_FILE, SPACE_FILE, AnySpace, SpaceDecoding
@@ -64,7 +64,7 @@ class UnitSpaceInspector(SpaceDecoding):
         self.encode, self.extract, self.table_items = source.encode, source.extract, source.table_items
         self.processor = source.processor
         self.tiling, self.framing = tiling_by(options), framing_by(options)
-        self.copies = copies_by(options, task.labels)
+        self.copies = copies_by(options, task.labels, task.ok_labels)
         self._source, self._options = source, options
         self._selection: Selection | None = None
 
@@ -104,8 +104,7 @@ class UnitSpaceInspector(SpaceDecoding):
         self._check_law(lineage.seen(training), is_good, lineage)
         learned = self._learned_from(training)
         training, is_good = learned.pictures, [is_good[row] for row in learned.rows]
-        copies = 0 if learned.copies is None else learned.copies.count
-        check_count(sum(is_good) // (1 + copies), options.ridge)
+        check_count(sum(is_good) // apiece(learned.copies), options.ridge)
         if options.select_items:
             portions = divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
         else:
@@ -250,7 +249,8 @@ class UnitSpaceInspector(SpaceDecoding):
         if options.method == "mta":
             return AdjugateSpace().fit_moments(of_items)
         space = UnitSpace(options.ridge, options.inverse)
-        return space.fit_moments(of_items, fourth_powers() if space.needs_fourth_powers else None)
+        powers = fourth_powers() if space.needs_fourth_powers else None
+        return space.fit_moments(of_items, powers, apiece(self.copies))
 
     def _take(self, space: AnySpace, chosen: NDArray[np.int64]) -> None:
         self._space, self._items = space, self._source.candidates[chosen]
@@ -259,7 +259,7 @@ class UnitSpaceInspector(SpaceDecoding):
 
     def _sentences(self, rows: int, varying: int) -> tuple[str, ...]:
         space, items = self._fitted()
-        good = rows if self.copies is None else rows // (1 + self.copies.count)
+        good = rows // apiece(self.copies)
         silent = len(self._source.candidates) - varying
         left_out = f" {counted(silent, 'item')} without variation {was_were(silent)} left out." if silent else ""
         held = counted(good, "good part" if self.tiling is None else "tile")

@@ -78,7 +78,7 @@ class ItemSource:
 def item_source(options: MahalanobisOptions, labels: Sequence[str], table: tuple[str, ...]) -> ItemSource:
     """The source of the options, or of a table with these columns. Raises OptionError, RunError."""
     of_networks = ("beside", "layers", "picture_px")
-    idle = options.first_set((*of_networks, "px_per_mm", *VIEW) if table else of_networks)
+    idle = options.first_set((*of_networks, "augmented_copies", "px_per_mm", *VIEW) if table else of_networks)
     if table:
         if idle is not None or options.base != "lite0":
             raise OptionError(f"option `{idle or 'base'}` does nothing with a table of numbers; leave it out.")

@@ -266,6 +266,11 @@ class MahalanobisOptions(BesideOptions, CopyOptions):
                 f"`limit` {self.limit} is for parts that are independent of one another, and `augmented_copies` makes "
                 "others of each; take limit quantile or costs, or leave one out."
             )
+        if self.ridge == 0:
+            raise ValueError(
+                "`ridge` 0 needs more parts than items, and `augmented_copies` makes no further ones; set another "
+                "ridge, or leave one out."
+            )
         if self.select_items:
             raise ValueError(
                 "`select_items` weighs items by parts as they are, and `augmented_copies` makes others of each; leave "

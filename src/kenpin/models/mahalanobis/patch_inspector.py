@@ -28,7 +28,7 @@ from kenpin.errors import OptionError, RunError, UnitSpaceError, first_line
 from kenpin.files import write_json
 from kenpin.heat import Region
 from kenpin.models.contract import Batch, Progress, Task
-from kenpin.models.copies import copies_by
+from kenpin.models.copies import apiece, copies_by
 from kenpin.models.deciding import CELLS
 from kenpin.models.devices import device_of, on_device
 from kenpin.models.framed import framing_by
@@ -95,7 +95,7 @@ class PatchSpaceInspector(CellDecoding):
         coarsest = min(rows for _, rows, _ in self._sizes)
         self.tiling = tiling_by(options, (options.tile_px or 0) / coarsest)
         self.framing = framing_by(options.model_copy(update={"object": "none"}) if options.finds_object else options)
-        self.copies = copies_by(options, task.labels)
+        self.copies = copies_by(options, task.labels, task.ok_labels)
         channels = sum(count for count, *_ in self._sizes)
         items = min(options.place_items, channels)
         self._take(chosen_channels(channels, items) if self._where == "positions" else np.arange(channels))
@@ -179,13 +179,14 @@ class PatchSpaceInspector(CellDecoding):
                 seed=options.seed,
                 device=device_of(self),
                 near=near,
-                parts=None if len({*learned.rows}) == 1 else learned.rows,
+                parts=learned.owners,
             )
         elif options.join_layers == "apart":
             items = [len(channels) for channels in self._of_stages]
             self._spaces = fit_layers(pictures, len(good), items, ridge=options.ridge)
         else:
-            self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)
+            each = apiece(self.copies)
+            self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge, apiece=each)
         self._head, self._taught = None, ()
         sentences = self._in_words(len(good))
         if self._object is not None:
@@ -286,7 +287,7 @@ class PatchSpaceInspector(CellDecoding):
         cells = 1 if self._is_pooled else math.prod(self._grid)
         if moments.mean.shape != (cells, len(self._channels)):
             raise RunError(f"the moments are those of other items than the run's; {REMEDY}.")
-        self._spaces, self._shares = spaces_of_moments(moments, self._options.ridge), None
+        self._spaces, self._shares = spaces_of_moments(moments, self._options.ridge, apiece(self.copies)), None
         return self._in_words(moments.count // (math.prod(self._grid) if self._is_pooled else 1))
 
     def features_of(self, pictures: Dataset, progress: Progress) -> Iterator[Tensor]:
@@ -322,8 +323,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def _in_words(self, pictures: int) -> tuple[str, ...]:
         """What a fit on so many pictures or tiles, with their copies, says of itself."""
-        good = pictures if self.copies is None else pictures // (1 + self.copies.count)
-        held = counted(good, "good picture" if self.tiling is None else "tile")
+        held = counted(pictures // apiece(self.copies), "good picture" if self.tiling is None else "tile")
         sentence = fit_in_words(self._fitted, self._where, self._grid, held)
         return (sentence,) if self.copies is None else (sentence, self.copies.in_words())
 
