@@ -18,11 +18,14 @@ from PIL import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import png_of
+from kenpin.data.lineage import NOTHING_SEEN
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError
 from kenpin.explain import explain
 from kenpin.export import export_merged, export_package
+from kenpin.models import get_family
 from kenpin.models.beside import NetworkBeside
 from kenpin.models.classifier.options import ClassifierOptions
+from kenpin.models.contract import Task
 from kenpin.models.deciding import SeenCell
 from kenpin.models.mahalanobis.cell_items import items_of_cells
 from kenpin.models.mahalanobis.cell_layout import CellLayout
@@ -31,6 +34,7 @@ from kenpin.models.mahalanobis.cell_spaces import fit_spaces
 from kenpin.models.mahalanobis.network_shares import NetworkLayouts, NetworkShares
 from kenpin.models.mahalanobis.network_spaces import UsualByNetwork, held_out_by_turns
 from kenpin.models.mahalanobis.options import MahalanobisOptions
+from kenpin.models.networks import recent_features
 from kenpin.models.networks.backbones import load_backbone
 from kenpin.models.networks.several import SeveralBackbones, several_of
 from kenpin.predictor import Predictor, load_predictor
@@ -38,6 +42,7 @@ from kenpin.records import Example, ImageSource
 from kenpin.runtime import version_of
 from kenpin.training import train
 from kenpin.training.below import named_below
+from kenpin.training.crossfit import out_of_fold, to_be_fitted
 from tests.pictures import part
 
 CLOSE = 1e-9
@@ -193,6 +198,58 @@ def test_a_mirrored_network_sees_the_mirrored_picture_and_its_cells_lie_where_th
         (grid,), (of_mirror,) = mirrored.grids(seen), plain.grids(seen.flip(dims))
     assert torch.equal(grid, of_mirror.flip(dims))
     assert several.short_names == ("toy", "tiny-dino", "tiny-dino~" + "".join("hv"[axis] for axis in axes))
+
+
+@pytest.fixture(scope="module")
+def normalised(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A network with batch normalisation, which computes something else while it trains."""
+    folder = tmp_path_factory.mktemp("networks") / "tiny-resnet"
+    torch.manual_seed(4)
+    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    network = transformers.ResNetModel(config)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean = torch.rand(layer.num_features) - 0.5
+            layer.running_var = torch.full((layer.num_features,), 0.5)
+    network.save_pretrained(folder)
+    transformers.BitImageProcessorPil(
+        size={"height": 32, "width": 32}, do_center_crop=False, resample=3, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    ).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("way", ["classifier", "neighbours"])
+def test_every_fold_is_judged_by_the_network_as_it_is(way: str, normalised: str, monkeypatch: Any) -> None:
+    """Judging a fold must not leave a part of a network set to train, by which the next one would learn."""
+    family_name, how = WAYS[way]
+    family: Any = get_family(family_name)
+    options = family.Options.from_mapping({"data": "-", "out": "-", "base": normalised, "beside": ("toy",), **how})
+    data, task = _labelled(), Task(LABELS, ("ok",))
+    if family_name == "mahalanobis":
+        data = Dataset.from_examples(_parts(0, 40))
+    folds = [row % 3 for row in range(len(data))]
+    found = [one.defect_score for one in out_of_fold(family, options, task, data, folds, lambda *_: None)]
+    for fold in range(3):
+        inspector = to_be_fitted(family, options, task)
+        assert not any(part.training for part in inspector.module.modules())
+        monkeypatch.setattr(recent_features, "RECENT", recent_features.RecentFeatures())
+        inspector.fit(data.select(row for row, of in enumerate(folds) if of != fold), NOTHING_SEEN, lambda *_: None)
+        judged = [row for row, of in enumerate(folds) if of == fold]
+        by_itself = [one.defect_score for one in Predictor(inspector).predict(data.select(judged))]
+        assert [found[row] for row in judged] == pytest.approx(by_itself, rel=1e-5)
+
+
+def test_judging_leaves_each_part_of_a_network_as_it_was(normalised: str) -> None:
+    family: Any = get_family("classifier")
+    options = family.Options.from_mapping({"data": "-", "out": "-", "base": normalised})
+    inspector = to_be_fitted(family, options, Task(LABELS, ("ok",)))
+    inspector.fit(_labelled(), NOTHING_SEEN, lambda *_: None)
+    inspector.module.training = True  # of the whole alone
+    before = [part.training for part in inspector.module.modules()]
+    assert any(before)
+    assert not all(before)
+    list(Predictor(inspector).predict(_labelled()))
+    assert [part.training for part in inspector.module.modules()] == before
 
 
 def test_a_processor_that_does_more_than_resizing_is_refused(tmp_path: Path) -> None:

@@ -56,12 +56,14 @@ def _plain_outputs(
     from kenpin.models.inference import infer_batches
 
     inspector = network_of(judge)
-    was_training = inspector.module.training
+    # of each part by itself: a whole that is set to train would take parts with it that never do
+    were_training = [(part, part.training) for part in inspector.module.modules()]
     inspector.module.eval()
     try:
         yield from infer_batches(inspector, dataset, progress=progress, on_error=on_error, batch_size=batch_size)
     finally:
-        inspector.module.train(was_training)
+        for part, was_training in were_training:
+            part.training = was_training
 
 
 @runtime_checkable

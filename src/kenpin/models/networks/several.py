@@ -40,7 +40,7 @@ class SeveralBackbones(Backbone):
         commits = [member.commit for member in members]
         return cls(
             id=TOGETHER.join(member.id for member in members),
-            network=nn.ModuleList([member.network for member in members]),
+            network=nn.ModuleList([member.network for member in members]).eval(),  # a new list is set to train
             processor=members[0].processor,
             commit=TOGETHER.join(commit or "none" for commit in commits) if any(commits) else None,
             members=tuple(members),
