@@ -24,6 +24,7 @@ _CLASSIFIERS: dict[str, dict[str, Any]] = {
     "`--head-c 10`": {"head_c": 10.0},
     "`--picture-px 320`": {"picture_px": 320},
     "stages 3 4 5 6": {"layers": (3, 4, 5, 6)},
+    "`--beside lite0~h`": {"beside": ("lite0~h",)},
 }
 _SPACES: dict[str, dict[str, Any]] = {
     "as it comes": {},
