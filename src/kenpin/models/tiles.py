@@ -92,35 +92,22 @@ def for_learning(
     *,
     good_alone: bool = False,
     seed: int = 0,
+    copied: bool = True,
 ) -> LearnedFrom:
-    """What an inspector learns from: the pictures as it looks at them, and copies of each where it is to have them.
-    Raises DatasetError, ImageError."""
-    found = as_looked_at(judge, pictures, target, ok_labels, good_alone=good_alone, seed=seed)
-    copies: AugmentedCopies | None = getattr(judge, "copies", None)
-    if copies is None:
-        return found
-    rows = tuple(row for row in found.rows for _ in range(1 + copies.count))
-    return LearnedFrom(copies.added_to(found.pictures), rows, copies)
-
-
-def as_looked_at(
-    judge: Judge,
-    pictures: Dataset,
-    target: Target,
-    ok_labels: Sequence[str],
-    *,
-    good_alone: bool = False,
-    seed: int = 0,
-) -> LearnedFrom:
-    """The pictures as an inspector frames them, or of one that looks at tiles those that can be learned from, as
-    `tiles_to_learn` gives them. Raises DatasetError, ImageError."""
+    """What an inspector learns from: the pictures as it frames them, or of one that looks at tiles those that can be
+    learned from, as `tiles_to_learn` gives them. copied: with copies of each where it is to have them. Raises
+    DatasetError, ImageError."""
     tiling, framing = tiling_of(judge), getattr(judge, "framing", None)
     if framing is not None:
         pictures, _ = framed_set(pictures, framing, annotated=not good_alone)
-    if tiling is None:
-        return LearnedFrom(pictures, tuple(range(len(pictures))))
-    tiles = tiles_to_learn(pictures, target, tiling, ok_labels, good_alone=good_alone, seed=seed)
-    return LearnedFrom(tiles, tuple(tile_of(tile).row for tile in tiles))
+    rows: Sequence[int] = range(len(pictures))
+    if tiling is not None:
+        pictures = tiles_to_learn(pictures, target, tiling, ok_labels, good_alone=good_alone, seed=seed)
+        rows = [tile_of(tile).row for tile in pictures]
+    copies: AugmentedCopies | None = getattr(judge, "copies", None) if copied else None
+    if copies is None:
+        return LearnedFrom(pictures, tuple(rows))
+    return LearnedFrom(copies.added_to(pictures), tuple(row for row in rows for _ in range(1 + copies.count)), copies)
 
 
 def outputs_by_tiles(

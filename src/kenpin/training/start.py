@@ -27,7 +27,7 @@ from kenpin.models.framed import framing_of
 from kenpin.models.good_parts import OfGoodParts
 from kenpin.models.inference import check_readable
 from kenpin.models.settling import Settles
-from kenpin.models.tiles import as_looked_at, for_learning
+from kenpin.models.tiles import for_learning
 from kenpin.plural import counted, is_are
 from kenpin.run.record import check_run_free
 from kenpin.runtime import chosen_engine
@@ -122,7 +122,7 @@ def as_learned(start: Start) -> tuple[Dataset, Dataset | None]:
     validation = start.parts.validation
     return (
         for_learning(start.inspector, start.parts.training, **how).pictures,
-        None if validation is None else as_looked_at(start.inspector, validation, **how).pictures,
+        None if validation is None else for_learning(start.inspector, validation, copied=False, **how).pictures,
     )
 
 

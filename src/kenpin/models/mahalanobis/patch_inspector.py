@@ -55,7 +55,7 @@ from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.on_engine import OnEngine
-from kenpin.models.tiles import LearnedFrom, as_looked_at, for_learning, tiling_by
+from kenpin.models.tiles import LearnedFrom, for_learning, tiling_by
 from kenpin.plural import counted
 from kenpin.records import Example, Map
 from kenpin.run.arrays import read_run_arrays
@@ -294,15 +294,10 @@ class PatchSpaceInspector(CellDecoding):
         """Features of each picture, (numbers,), in order. Raises ImageError."""
         return compute_features(self, pictures, progress=progress)
 
-    def learned_from(self, training: Dataset) -> LearnedFrom:
-        """The good parts as they are looked at, or the tiles of these, with their copies."""
-        ok_labels = self._task.ok_labels
-        return for_learning(self, of_labels(training, ok_labels), Target.LABEL, ok_labels, good_alone=True)
-
-    def looked_at(self, parts: Dataset) -> Dataset:
-        """The same without copies."""
-        ok_labels = self._task.ok_labels
-        return as_looked_at(self, of_labels(parts, ok_labels), Target.LABEL, ok_labels, good_alone=True).pictures
+    def learned_from(self, training: Dataset, *, copied: bool = True) -> LearnedFrom:
+        """The good parts as they are looked at, or the tiles of these; copied: with their copies."""
+        ok_labels, good = self._task.ok_labels, of_labels(training, self._task.ok_labels)
+        return for_learning(self, good, Target.LABEL, ok_labels, good_alone=True, copied=copied)
 
     def _pictures(self, good: Dataset, progress: Progress) -> Iterator[Tensor]:
         """Items of the cells of each picture, some pictures together, (n, cells, k)."""

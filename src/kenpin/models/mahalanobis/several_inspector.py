@@ -198,7 +198,7 @@ class SeveralPatchSpaces(CellDecoding):
 
 def _farthest(member: PatchSpaceInspector, parts: Dataset, progress: Progress) -> Iterator[Tensor]:
     """The logarithm of the farthest cell's distance of each part, or tile, in order, float64."""
-    for features in member.features_of(member.looked_at(parts), progress):
+    for features in member.features_of(member.learned_from(parts, copied=False).pictures, progress):
         found = member.infer({"features": features[None].to(next(member.module.parameters()).device)})
         yield found["map"].amax(dim=(1, 2)).clamp(min=LEAST).log().double().cpu()
 
